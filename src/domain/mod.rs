@@ -1,0 +1,26 @@
+//! The nouns that more than one room uses: alerts, severities, policies,
+//! people, standings of incidents, notifications.
+//!
+//! Plain values and the laws between them. Nothing here derives a wire format
+//! (each edge owns its own), reads a clock or knows a sender, a store or Feishu.
+//! Instants are [`jiff::Timestamp`]s that somebody passed in.
+
+#![warn(missing_docs)]
+
+mod alert;
+mod clock;
+mod ids;
+mod incident;
+mod labels;
+mod notification;
+mod policy;
+mod severity;
+
+pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, SourceKind};
+pub use clock::Clock;
+pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
+pub use incident::{Incident, Ladder, Member, MemberState, Phase, Response, Standing};
+pub use labels::Labels;
+pub use notification::{Fact, Happening, Job, RecordedEntry, TimelineEntry};
+pub use policy::{Policy, Recipients, Step, Target};
+pub use severity::{Severity, Urgent};

@@ -1,0 +1,230 @@
+//! What is owed to the outside: jobs of the outbox, and what came of things.
+
+use jiff::Timestamp;
+
+use super::{Destination, Person, Urgent};
+
+/// One piece of outgoing work, carried out by the courier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Post the incident's card there, unless it is there already.
+    Post {
+        /// Where.
+        to: Destination,
+    },
+    /// Bring the card there up to date. Repeated requests fold into one.
+    Edit {
+        /// Where.
+        to: Destination,
+    },
+    /// Buzz people there.
+    Buzz {
+        /// Where the message that is urged lives.
+        to: Destination,
+        /// Who is buzzed.
+        people: Vec<Person>,
+        /// How loudly. Never [`Urgent::None`].
+        urgent: Urgent,
+        /// The step that asks for it, from 0.
+        step: u16,
+        /// Its round, from 0.
+        round: u16,
+    },
+    /// Make the pins there equal to the wanted ones. Repeated requests fold into one.
+    Pin {
+        /// The chat, or the conversation with the bot.
+        to: Destination,
+    },
+}
+
+impl Job {
+    /// The word for it in logs and the store.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Post { .. } => "post",
+            Self::Edit { .. } => "edit",
+            Self::Buzz { .. } => "buzz",
+            Self::Pin { .. } => "pin",
+        }
+    }
+
+    /// Where it happens.
+    pub fn to(&self) -> &Destination {
+        match self {
+            Self::Post { to } | Self::Edit { to } | Self::Buzz { to, .. } | Self::Pin { to } => to,
+        }
+    }
+
+    /// What goes first when not everything can: phone, SMS and app buzzes, then
+    /// new cards, edits, pins. 0 is the most urgent. A card that a buzz waits
+    /// for takes the buzz's class, so pass the loudest buzz that hangs on it.
+    pub fn priority(&self, loudest: Urgent) -> u8 {
+        let buzz = |urgent: Urgent| match urgent {
+            Urgent::Phone => 0,
+            Urgent::Sms => 1,
+            Urgent::App => 2,
+            Urgent::None => 3,
+        };
+        match self {
+            Self::Buzz { urgent, .. } => buzz(*urgent),
+            Self::Post { .. } => buzz(loudest),
+            Self::Edit { .. } => 4,
+            Self::Pin { .. } => 5,
+        }
+    }
+}
+
+/// Something that happened to an incident, for its timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// It opened.
+    Opened {
+        /// Severity at that time.
+        severity: String,
+        /// How many alerts fired.
+        firing: usize,
+    },
+    /// Its alerts changed.
+    AlertsChanged {
+        /// Alerts that fire now.
+        firing: usize,
+        /// Alerts that have recovered.
+        resolved: usize,
+    },
+    /// It got worse.
+    SeverityRose {
+        /// The new severity.
+        to: String,
+    },
+    /// A step of the ladder ran.
+    Stepped {
+        /// From 0.
+        step: u16,
+        /// From 0.
+        round: u16,
+        /// How loudly it pages.
+        urgent: Urgent,
+        /// Names of the people it pages.
+        people: Vec<String>,
+    },
+    /// The ladder is used up and nobody has answered.
+    Exhausted,
+    /// It is over.
+    Resolved,
+    /// It came back within the rule's `reopen_within`.
+    Reopened {
+        /// How often by now.
+        times: u32,
+    },
+    /// A card was posted.
+    CardPosted {
+        /// Chat id or person.
+        to: String,
+        /// Feishu's id of the message.
+        message: String,
+    },
+    /// Feishu accepted a buzz.
+    Buzzed {
+        /// How loud.
+        urgent: Urgent,
+        /// Names of the people buzzed.
+        people: Vec<String>,
+        /// Names of those Feishu would not buzz.
+        refused: Vec<String>,
+    },
+    /// Something could not be delivered, or only in another way.
+    DeliveryFailed {
+        /// What was tried: `post`, `buzz`, …
+        what: String,
+        /// Chat id or person.
+        to: String,
+        /// Why, with Feishu's code and log id where there is one.
+        reason: String,
+        /// What is done instead; empty when it was given up.
+        instead: String,
+    },
+}
+
+/// A value in a timeline entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A word or sentence.
+    Text(String),
+    /// A count.
+    Number(i64),
+    /// Several words.
+    List(Vec<String>),
+}
+
+impl Happening {
+    /// The word for it in the API and the store.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::AlertsChanged { .. } => "alerts_changed",
+            Self::SeverityRose { .. } => "severity_rose",
+            Self::Stepped { .. } => "stepped",
+            Self::Exhausted => "exhausted",
+            Self::Resolved => "resolved",
+            Self::Reopened { .. } => "reopened",
+            Self::CardPosted { .. } => "card_posted",
+            Self::Buzzed { .. } => "buzzed",
+            Self::DeliveryFailed { .. } => "delivery_failed",
+        }
+    }
+
+    /// Its particulars by name. Steps and rounds count from 0.
+    pub fn facts(&self) -> Vec<(&'static str, Fact)> {
+        let text = |t: &str| Fact::Text(t.to_owned());
+        let count = |n: usize| Fact::Number(i64::try_from(n).unwrap_or(i64::MAX));
+        match self {
+            Self::Exhausted | Self::Resolved => Vec::new(),
+            Self::Opened { severity, firing } => {
+                vec![("severity", text(severity)), ("firing", count(*firing))]
+            }
+            Self::AlertsChanged { firing, resolved } => {
+                vec![("firing", count(*firing)), ("resolved", count(*resolved))]
+            }
+            Self::SeverityRose { to } => vec![("to", text(to))],
+            Self::Stepped { step, round, urgent, people } => vec![
+                ("step", Fact::Number((*step).into())),
+                ("round", Fact::Number((*round).into())),
+                ("urgent", text(urgent.as_str())),
+                ("people", Fact::List(people.clone())),
+            ],
+            Self::Reopened { times } => vec![("times", Fact::Number((*times).into()))],
+            Self::CardPosted { to, message } => vec![("to", text(to)), ("message", text(message))],
+            Self::Buzzed { urgent, people, refused } => vec![
+                ("urgent", text(urgent.as_str())),
+                ("people", Fact::List(people.clone())),
+                ("refused", Fact::List(refused.clone())),
+            ],
+            Self::DeliveryFailed { what, to, reason, instead } => vec![
+                ("what", text(what)),
+                ("to", text(to)),
+                ("reason", text(reason)),
+                ("instead", text(instead)),
+            ],
+        }
+    }
+}
+
+/// A happening with its time, to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: Happening,
+}
+
+/// A timeline entry read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEntry {
+    /// When.
+    pub at: Timestamp,
+    /// [`Happening::kind`].
+    pub kind: String,
+    /// [`Happening::facts`].
+    pub facts: Vec<(String, Fact)>,
+}

@@ -1,0 +1,341 @@
+//! Keeps what must not be lost: the inbox, incidents with their alerts, the
+//! outbox, timelines, cards, pins and the directory of people.
+//!
+//! # Invariants
+//!
+//! * What [`Store::accept`] and [`Store::commit`] returned `Ok` for is on disk, synced.
+//! * A commit is one transaction: the new standings, their timeline, their jobs and
+//!   the inbox entries they came from become visible together or not at all.
+//! * At most one incident with a key is open.
+//! * A commit made on an older version of an incident changes nothing
+//!   ([`StoreError::Conflict`]); the caller loads again and decides again.
+//! * A claimed job belongs to its claimer until the lease ends or it is reported.
+//!   A claim that was never reported shows as [`Claim::interrupted`] next time.
+//!
+//! The only room that knows SQL. It decides nothing: which rule, whom to page
+//! and when to retry is said by its callers. Backends implement [`Store`] and
+//! pass the same contract test (`tests/store_contract.rs`).
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::{
+    Alert, Contact, Destination, Fingerprint, Incident, IncidentId, IncidentKey, Job, JobId, Member,
+    MessageId, Person, Phase, RecordedEntry, SourceKind, TimelineEntry,
+};
+
+pub mod sqlite;
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An incident changed since it was loaded, or one with the key was opened
+    /// meanwhile. Load again and decide again.
+    #[error("an incident changed meanwhile")]
+    Conflict,
+    /// Anything else: disk full, database unreachable, corrupt file. Bad luck; worth a retry.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Position in the inbox; later entries have larger ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InboxId(pub i64);
+
+/// A webhook to be kept, as its bytes came in.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// Name of the source (`?source=`), part of the incidents' identity.
+    pub source: String,
+    /// The format the bytes were found to be in.
+    pub kind: SourceKind,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// When it arrived.
+    pub received_at: Timestamp,
+}
+
+/// A webhook that waits in the inbox.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its position.
+    pub id: InboxId,
+    /// How many of its alerts have been applied already (a large one is taken in slices).
+    pub taken: u64,
+    /// What was accepted.
+    pub content: NewDelivery,
+}
+
+/// Which incidents a batch of alerts may concern.
+#[derive(Debug, Clone, Default)]
+pub struct Lookup {
+    /// For each key: the incident that is open, else the one resolved last.
+    pub keys: Vec<IncidentKey>,
+    /// For each (source, fingerprint): every open incident of that source that
+    /// holds the alert as firing.
+    pub holders: Vec<(String, Fingerprint)>,
+}
+
+/// An alert of an incident: its text and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldAlert {
+    /// As last reported.
+    pub alert: Alert<'static>,
+    /// Its part in the standing.
+    pub member: Member,
+}
+
+/// Work to be put into the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits already.
+    pub job: Job,
+    /// [`Job::priority`]; 0 goes first.
+    pub priority: u8,
+    /// Not before.
+    pub run_at: Timestamp,
+}
+
+/// What a change means for the pins that the incident wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PinChange {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// These people shall have these places on top, as long as this incident wants it.
+    Add(Vec<(Destination, Person)>),
+    /// This incident wants no pin any more.
+    Release,
+}
+
+/// What one incident became.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The new state. `version` is the one that was loaded (0: new, give it an
+    /// id); it is stored as one more.
+    pub incident: Incident,
+    /// Alerts that are new or changed; the others stay as they are.
+    pub alerts: Vec<HeldAlert>,
+    /// What happened.
+    pub timeline: Vec<TimelineEntry>,
+    /// Work that follows. One [`Job::Edit`] per posted card is added when
+    /// `refresh` is set; one [`Job::Pin`] per place when `pins` changes something.
+    pub jobs: Vec<NewJob>,
+    /// Whether the cards of the incident must show the new state.
+    pub refresh: bool,
+    /// Pins wanted.
+    pub pins: PinChange,
+}
+
+/// One transaction of the engine.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Time of the decision.
+    pub at: Timestamp,
+    /// Inbox entries that are dealt with.
+    pub done: Vec<InboxId>,
+    /// A large inbox entry of which the first so many alerts are dealt with.
+    pub taken: Option<(InboxId, u64)>,
+    /// Incidents that changed, each at most once.
+    pub changes: Vec<Change>,
+}
+
+/// A job that the caller now holds.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The job's row.
+    pub id: JobId,
+    /// Whose it is; `None` for pins, which belong to a place.
+    pub incident: Option<IncidentId>,
+    /// What to do.
+    pub job: Job,
+    /// Stable over retries and restarts: the idempotency key towards Feishu.
+    pub uuid: Uuid,
+    /// Claims before this one.
+    pub attempts: u32,
+    /// The claim before was never reported: what came of it is unknown.
+    pub interrupted: bool,
+    /// A message that an earlier attempt of this job has sent
+    /// ([`Report::sent`]), e.g. the line that is to be urged.
+    pub sent: Option<MessageId>,
+    /// When the job was put into the outbox.
+    pub created_at: Timestamp,
+}
+
+/// A card as it stands in Feishu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// Where.
+    pub to: Destination,
+    /// Feishu's id of it.
+    pub message: MessageId,
+    /// The incident's version that it shows. 0: unknown, edit it.
+    pub shown_version: u64,
+    /// When it was posted; cards older than 13 days are posted anew.
+    pub posted_at: Timestamp,
+}
+
+/// What becomes of a claimed job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobEnd {
+    /// Done, or given up: remove it. An edit whose incident has moved on
+    /// beyond [`Card::shown_version`] stays instead, due at once.
+    Done,
+    /// Try again then.
+    Retry {
+        /// Not before.
+        at: Timestamp,
+    },
+    /// Still being worked on by the claimer; only the rest of the report counts.
+    Held,
+}
+
+/// How sure one is that a place is pinned for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinState {
+    /// A call to pin is about to be made: it may be pinned.
+    Unsure,
+    /// Feishu accepted the pin.
+    On,
+    /// It is not pinned.
+    Off,
+}
+
+/// Outcome of working on a claimed job. One transaction.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Which.
+    pub job: JobId,
+    /// When.
+    pub at: Timestamp,
+    /// What becomes of the job.
+    pub end: JobEnd,
+    /// A message that was sent on the way, to be remembered with the job.
+    pub sent: Option<MessageId>,
+    /// A card that now shows a version. When the incident has moved on, an edit follows.
+    pub card: Option<Card>,
+    /// Pins that are now in a state.
+    pub pins: Vec<(Person, PinState)>,
+    /// What happened, for the incident's timeline.
+    pub timeline: Vec<TimelineEntry>,
+    /// More work for the same incident.
+    pub follow_ups: Vec<NewJob>,
+}
+
+/// Pins of one place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Who shall have it on top: wanted by at least one incident.
+    pub wanted: Vec<Person>,
+    /// For whom it is, or may be, on top.
+    pub shown: Vec<Person>,
+}
+
+/// What the directory knows of an e-mail address or mobile number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// The person's `ou_…`; `None`: Feishu knows nobody by it.
+    pub open_id: Option<String>,
+    /// When Feishu was asked.
+    pub looked_up_at: Timestamp,
+}
+
+/// What waits, for metrics and readiness.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Entries of the inbox that are not dealt with.
+    pub inbox: u64,
+    /// When the oldest of them arrived.
+    pub inbox_oldest: Option<Timestamp>,
+    /// Jobs in the outbox.
+    pub outbox: u64,
+    /// When the oldest of them was put there.
+    pub outbox_oldest: Option<Timestamp>,
+    /// Earliest deadline of an open incident.
+    pub next_due: Option<Timestamp>,
+    /// Incidents by phase; resolved ones are not counted.
+    pub incidents: BTreeMap<Phase, u64>,
+}
+
+/// The store. Every method is one transaction and cancel-safe: dropped
+/// mid-way, it happened wholly or not at all.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Keeps a webhook. `Ok` means synced to disk.
+    async fn accept(&self, delivery: NewDelivery) -> Result<InboxId, StoreError>;
+
+    /// The oldest webhooks not dealt with, in order of arrival: at most
+    /// `limit`, and no more after `max_bytes` of bodies (at least one).
+    async fn inbox(&self, limit: usize, max_bytes: usize) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Incidents that the lookup asks for, each once, with their members.
+    async fn find(&self, lookup: Lookup) -> Result<Vec<Incident>, StoreError>;
+
+    /// Open incidents whose deadline is not after `now`, earliest first.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError>;
+
+    /// Commits decisions; the ids of the changed incidents, in order of `changes`.
+    async fn commit(&self, commit: Commit) -> Result<Vec<IncidentId>, StoreError>;
+
+    /// One incident; `None` if there is none with that id.
+    async fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreError>;
+
+    /// Its alerts: firing ones first, then by start, newest first; at most `limit`.
+    async fn alerts(&self, id: IncidentId, limit: usize) -> Result<Vec<HeldAlert>, StoreError>;
+
+    /// Incidents, newest first: those in `phase` (all if `None`), older than `before`.
+    async fn incidents(
+        &self,
+        phase: Option<Phase>,
+        before: Option<IncidentId>,
+        limit: usize,
+    ) -> Result<Vec<Incident>, StoreError>;
+
+    /// What happened to an incident, oldest first.
+    async fn timeline(&self, id: IncidentId) -> Result<Vec<RecordedEntry>, StoreError>;
+
+    /// Takes jobs that are due: most urgent priority first, within one oldest
+    /// first. Of posts and buzzes of one incident to one place only the oldest
+    /// is given out, so a buzz never overtakes its card; edits and pins wait
+    /// for nobody, but an edit only runs once its card is posted. Buzzes of
+    /// incidents that are no longer triggered are dropped here, in the same
+    /// transaction that would have given them out.
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Claim>, StoreError>;
+
+    /// When the next job becomes claimable; `None` when the outbox is empty.
+    async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Writes down what came of a claimed job.
+    async fn report(&self, report: Report) -> Result<(), StoreError>;
+
+    /// The incident's card there, if it was posted.
+    async fn card(&self, id: IncidentId, to: Destination) -> Result<Option<Card>, StoreError>;
+
+    /// Pins of a place.
+    async fn pins(&self, to: Destination) -> Result<Pins, StoreError>;
+
+    /// Puts a [`Job::Pin`] into the outbox for every place whose shown pins
+    /// differ from the wanted ones; how many. Called at start.
+    async fn reconcile_pins(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// What the directory knows of these contacts; unknown ones are left out.
+    async fn directory(
+        &self,
+        contacts: Vec<Contact>,
+    ) -> Result<BTreeMap<Contact, DirectoryEntry>, StoreError>;
+
+    /// Remembers what Feishu said about contacts.
+    async fn remember(&self, entries: Vec<(Contact, DirectoryEntry)>) -> Result<(), StoreError>;
+
+    /// What waits.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
+}
