@@ -1,0 +1,15 @@
+//! The edges, tested from outside: formats in, rules read, Feishu spoken, HTTP answered.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod feishu;
+mod http;
+mod rules;
+mod sandbox;
+mod sources;
