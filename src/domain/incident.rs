@@ -44,6 +44,8 @@ pub enum Response {
 /// Where the escalation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ladder {
+    /// Alerts are gathered (`group_wait`); nobody has been told yet.
+    Gathering,
     /// A step is due at the standing's deadline.
     Waiting {
         /// The step that runs next, from 0.
@@ -90,7 +92,7 @@ pub struct Standing {
     pub response: Response,
     /// Where the escalation stands.
     pub ladder: Ladder,
-    /// When the ladder moves next. `Some` exactly while it is waiting.
+    /// When the ladder moves next. `Some` exactly while it gathers or waits.
     pub due_at: Option<Timestamp>,
     /// The last step that ran, `(step, round)` from 0; `None` before the first.
     pub last_step: Option<(u16, u16)>,

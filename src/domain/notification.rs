@@ -107,6 +107,13 @@ pub enum Happening {
         /// Names of the people it pages.
         people: Vec<String>,
     },
+    /// A step was passed over because nobody stands behind its targets.
+    StepSkipped {
+        /// From 0.
+        step: u16,
+        /// From 0.
+        round: u16,
+    },
     /// The ladder is used up and nobody has answered.
     Exhausted,
     /// It is over.
@@ -164,6 +171,7 @@ impl Happening {
             Self::AlertsChanged { .. } => "alerts_changed",
             Self::SeverityRose { .. } => "severity_rose",
             Self::Stepped { .. } => "stepped",
+            Self::StepSkipped { .. } => "step_skipped",
             Self::Exhausted => "exhausted",
             Self::Resolved => "resolved",
             Self::Reopened { .. } => "reopened",
@@ -192,6 +200,9 @@ impl Happening {
                 ("urgent", text(urgent.as_str())),
                 ("people", Fact::List(people.clone())),
             ],
+            Self::StepSkipped { step, round } => {
+                vec![("step", Fact::Number((*step).into())), ("round", Fact::Number((*round).into()))]
+            }
             Self::Reopened { times } => vec![("times", Fact::Number((*times).into()))],
             Self::CardPosted { to, message } => vec![("to", text(to)), ("message", text(message))],
             Self::Buzzed { urgent, people, refused } => vec![

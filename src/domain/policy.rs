@@ -22,6 +22,13 @@ pub struct Recipients {
     pub chats: Vec<ChatId>,
 }
 
+impl Recipients {
+    /// Whether there is nobody and nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty() && self.chats.is_empty()
+    }
+}
+
 /// One rung of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

@@ -1,0 +1,75 @@
+//! Which alerts of an incident fire: what a sighting means for what is known.
+//!
+//! Senders repeat themselves, retry, and speak through two mouths (HA pairs),
+//! so the same news comes twice and old news comes late. An alert's `startsAt`
+//! orders its firings; within one firing, recovery is the later news.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Sighting;
+use crate::domain::{AlertStatus, Member, MemberState, Severity, Standing};
+
+/// How long after a recovery a firing with the *same* `startsAt` is taken for a
+/// late copy. Copies come from retries and HA peers within seconds (inputs.md
+/// §A, HA); later than this it is an alert whose sender lost sight of it and
+/// found it still burning, and that must page again.
+const LATE_COPY: SignedDuration = SignedDuration::from_secs(60);
+
+/// What a round of sightings changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct MemberChange {
+    /// Alerts that fire now and did not before.
+    pub(super) fired: usize,
+    /// Alerts that recovered.
+    pub(super) recovered: usize,
+}
+
+impl MemberChange {
+    pub(super) fn any(self) -> bool {
+        self.fired + self.recovered > 0
+    }
+}
+
+/// The worst severity among the sightings that fire.
+pub(super) fn worst_firing(sightings: &[Sighting]) -> Option<&Severity> {
+    sightings.iter().filter(|s| s.status == AlertStatus::Firing).map(|s| &s.severity).min_by_key(|s| s.rank)
+}
+
+/// Applies the sightings to the members.
+pub(super) fn apply(standing: &mut Standing, sightings: &[Sighting], now: Timestamp) -> MemberChange {
+    let mut change = MemberChange::default();
+    for sighting in sightings {
+        let held = standing.members.get(&sighting.fingerprint);
+        let Some(state) = news(held, sighting, now) else { continue };
+        match state {
+            MemberState::Firing if held.is_none_or(|m| m.state != MemberState::Firing) => change.fired += 1,
+            MemberState::Resolved => change.recovered += 1,
+            MemberState::Firing => {}
+        }
+        let member = Member { state, starts_at: sighting.starts_at, changed_at: now };
+        standing.members.insert(sighting.fingerprint, member);
+    }
+    change
+}
+
+/// The state an alert is in after a sighting; `None` if the sighting is no news.
+fn news(held: Option<&Member>, sighting: &Sighting, now: Timestamp) -> Option<MemberState> {
+    let Some(held) = held else {
+        return (sighting.status == AlertStatus::Firing).then_some(MemberState::Firing);
+    };
+    if matches!((sighting.starts_at, held.starts_at), (Some(new), Some(old)) if new < old) {
+        return None;
+    }
+    let same_firing = sighting.starts_at == held.starts_at;
+    match (held.state, sighting.status) {
+        (MemberState::Firing, AlertStatus::Firing) => (!same_firing).then_some(MemberState::Firing),
+        (MemberState::Firing, AlertStatus::Resolved) => Some(MemberState::Resolved),
+        (MemberState::Resolved, AlertStatus::Resolved) => None,
+        (MemberState::Resolved, AlertStatus::Firing) => {
+            let late_copy = same_firing
+                && sighting.starts_at.is_some()
+                && now.duration_since(held.changed_at) <= LATE_COPY;
+            (!late_copy).then_some(MemberState::Firing)
+        }
+    }
+}

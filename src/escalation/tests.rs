@@ -1,0 +1,294 @@
+//! Stories of single incidents, on virtual time.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{ChatId, Contact, Person, Step};
+
+/// Everybody the targets name, except the absent.
+struct Team {
+    absent: Vec<&'static str>,
+}
+
+impl Roster for Team {
+    fn recipients(&self, targets: &[Target], _now: Timestamp) -> Recipients {
+        let mut found = Recipients::default();
+        for target in targets {
+            match target {
+                Target::Person(name) if self.absent.contains(&name.as_str()) => {}
+                Target::Person(name) => found
+                    .people
+                    .push(Person { name: name.clone(), contact: Contact::OpenId(format!("ou_{name}")) }),
+                Target::Chat(name) => found.chats.push(ChatId(name.clone())),
+            }
+        }
+        found
+    }
+}
+
+const EVERYBODY: Team = Team { absent: Vec::new() };
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
+}
+
+fn severity(name: &str) -> Severity {
+    let (rank, urgent) = match name {
+        "critical" => (0, Urgent::Phone),
+        "warning" => (1, Urgent::App),
+        _ => (2, Urgent::None),
+    };
+    Severity { rank, name: name.into(), urgent, pin: rank == 0 }
+}
+
+fn step(wait_minutes: i64, person: &str, urgent: Option<Urgent>) -> Step {
+    let notify = vec![Target::Person(person.into())];
+    Step { wait: SignedDuration::from_mins(wait_minutes), notify, urgent }
+}
+
+fn one_step() -> Policy {
+    Policy { steps: vec![step(0, "lin", None)], repeat: 0 }
+}
+
+fn ladder() -> Policy {
+    Policy { steps: vec![step(0, "lin", Some(Urgent::App)), step(3, "mara", None)], repeat: 1 }
+}
+
+fn sighting(alert: u64, status: AlertStatus, started: i64, level: &str) -> Sighting {
+    let (fingerprint, starts_at) = (Fingerprint(alert), Some(at(started)));
+    Sighting { fingerprint, status, starts_at, severity: severity(level) }
+}
+
+fn seen(sightings: Vec<Sighting>) -> Observation {
+    Observation { sightings, policy: one_step(), group_wait: SignedDuration::ZERO }
+}
+
+fn firing(alert: u64, level: &str) -> Sighting {
+    sighting(alert, AlertStatus::Firing, 0, level)
+}
+
+fn resolved(alert: u64) -> Sighting {
+    sighting(alert, AlertStatus::Resolved, 0, "warning")
+}
+
+fn tell(standing: Standing, sightings: Vec<Sighting>, minute: i64) -> (Standing, Vec<Effect>) {
+    advance(standing, Event::Observed(seen(sightings)), &EVERYBODY, at(minute))
+}
+
+fn tick(standing: Standing, minute: i64) -> (Standing, Vec<Effect>) {
+    advance(standing, Event::Tick, &EVERYBODY, at(minute))
+}
+
+/// `lin@phone` for each page among the effects.
+fn pages(effects: &[Effect]) -> Vec<String> {
+    let mut pages = Vec::new();
+    for effect in effects {
+        if let Effect::Page { recipients, urgent, .. } = effect {
+            pages.extend(recipients.people.iter().map(|p| format!("{}@{urgent}", p.name)));
+        }
+    }
+    pages
+}
+
+fn opened(policy: Policy, level: &str) -> (Standing, Vec<Effect>) {
+    let observation = Observation { policy, ..seen(vec![firing(1, level)]) };
+    open(observation, &EVERYBODY, at(0)).unwrap()
+}
+
+#[test]
+fn a_critical_alert_is_announced_and_rings_the_phone_at_once() {
+    let (standing, effects) = opened(one_step(), "critical");
+    assert!(effects.contains(&Effect::Announce));
+    assert_eq!(pages(&effects), ["lin@phone"]);
+    assert_eq!((standing.ladder, standing.due_at), (Ladder::Exhausted, None));
+}
+
+#[test]
+fn the_severity_is_the_ceiling_of_every_step() {
+    assert_eq!(pages(&opened(one_step(), "warning").1), ["lin@app"]);
+    assert_eq!(pages(&opened(one_step(), "info").1), ["lin@none"]);
+}
+
+#[test]
+fn recovery_ends_it_and_a_late_tick_pages_nobody() {
+    let (standing, _) = opened(ladder(), "critical");
+    let (standing, effects) = tell(standing, vec![resolved(1)], 1);
+    assert_eq!(standing.phase(), crate::domain::Phase::Resolved);
+    assert!(effects.contains(&Effect::Refresh) && effects.contains(&Effect::Unpin));
+    let (after, effects) = tick(standing.clone(), 60);
+    assert_eq!((after, effects), (standing, Vec::new()));
+}
+
+#[test]
+fn the_ladder_climbs_step_by_step_and_round_by_round_until_used_up() {
+    let (mut standing, effects) = opened(ladder(), "critical");
+    assert_eq!(pages(&effects), ["lin@app"]);
+    let mut heard = Vec::new();
+    for minute in 1..30 {
+        let (next, effects) = tick(standing, minute);
+        heard.extend(pages(&effects).into_iter().map(|page| format!("{minute} {page}")));
+        standing = next;
+    }
+    assert_eq!(heard, ["3 mara@phone", "6 lin@app", "9 mara@phone"]);
+    assert_eq!(standing.ladder, Ladder::Exhausted);
+}
+
+#[test]
+fn after_downtime_one_overdue_step_runs_and_the_next_counts_from_now() {
+    let (standing, _) = opened(ladder(), "critical");
+    let (standing, effects) = tick(standing, 600);
+    assert_eq!(pages(&effects), ["mara@phone"]);
+    assert_eq!(standing.due_at, Some(at(603)));
+}
+
+#[test]
+fn a_step_that_reaches_nobody_is_passed_over_at_once() {
+    let observation = Observation { policy: ladder(), ..seen(vec![firing(1, "critical")]) };
+    let (standing, effects) = open(observation, &Team { absent: vec!["lin"] }, at(0)).unwrap();
+    assert_eq!(pages(&effects), ["mara@phone"]);
+    assert_eq!(standing.last_step, Some((1, 0)));
+}
+
+#[test]
+fn when_nobody_stands_behind_any_step_the_ladder_says_so() {
+    let observation = Observation { policy: ladder(), ..seen(vec![firing(1, "critical")]) };
+    let (standing, effects) = open(observation, &Team { absent: vec!["lin", "mara"] }, at(0)).unwrap();
+    assert_eq!(standing.ladder, Ladder::Exhausted);
+    assert!(effects.contains(&Effect::Announce) && effects.contains(&Effect::Note(Happening::Exhausted)));
+}
+
+#[test]
+fn repeats_and_retries_are_no_news() {
+    let (standing, _) = opened(one_step(), "critical");
+    let (after, effects) = tell(standing.clone(), vec![firing(1, "critical")], 5);
+    assert_eq!((after, effects), (standing, Vec::new()));
+}
+
+#[test]
+fn a_new_member_refreshes_the_card_and_does_not_page_again() {
+    let (standing, _) = opened(one_step(), "critical");
+    let (standing, effects) = tell(standing, vec![firing(1, "critical"), firing(2, "critical")], 5);
+    assert_eq!((standing.firing(), pages(&effects).len()), (2, 0));
+    assert!(effects.contains(&Effect::Refresh));
+}
+
+#[test]
+fn a_worse_member_pages_again_at_the_new_loudness() {
+    let (standing, _) = opened(one_step(), "warning");
+    let (standing, effects) = tell(standing, vec![firing(2, "critical")], 5);
+    assert_eq!(pages(&effects), ["lin@phone"]);
+    let (standing, _) = tell(standing, vec![resolved(2)], 6);
+    assert_eq!(standing.severity.name, "critical", "never goes down while open");
+}
+
+#[test]
+fn a_recovery_of_something_never_seen_opens_nothing() {
+    assert_eq!(open(seen(vec![resolved(1)]), &EVERYBODY, at(0)), None);
+}
+
+#[test]
+fn old_news_is_ignored() {
+    let fresh = sighting(1, AlertStatus::Firing, 10, "warning");
+    let (standing, _) = open(seen(vec![fresh]), &EVERYBODY, at(11)).unwrap();
+    let (after, _) = tell(standing.clone(), vec![resolved(1)], 12);
+    assert_eq!(after, standing, "the recovery of an earlier firing");
+}
+
+#[test]
+fn a_late_copy_of_a_firing_does_not_reopen_but_a_lost_and_found_alert_does() {
+    let (standing, _) = opened(one_step(), "critical");
+    let (standing, _) = tell(standing, vec![resolved(1)], 5);
+    let late =
+        advance(standing.clone(), Event::Observed(seen(vec![firing(1, "critical")])), &EVERYBODY, at(5));
+    assert_eq!(late, (standing.clone(), Vec::new()));
+    let (found, effects) = tell(standing, vec![firing(1, "critical")], 9);
+    assert_eq!((found.reopens, pages(&effects)), (1, vec!["lin@phone".to_owned()]));
+}
+
+#[test]
+fn a_flap_reopens_the_same_incident_from_the_first_step() {
+    let (standing, _) = opened(ladder(), "critical");
+    let (standing, _) = tick(standing, 3);
+    let (standing, _) = tell(standing, vec![resolved(1)], 4);
+    assert!(takes(&standing, SignedDuration::from_mins(10), at(14)));
+    assert!(!takes(&standing, SignedDuration::from_mins(10), at(15)));
+    let again = sighting(1, AlertStatus::Firing, 6, "critical");
+    let (standing, effects) = tell(standing, vec![again], 6);
+    assert_eq!((standing.reopens, standing.is_open()), (1, true));
+    assert_eq!(pages(&effects), ["lin@phone"], "by the policy of now");
+}
+
+#[test]
+fn what_clears_within_group_wait_is_never_announced() {
+    let observation =
+        Observation { group_wait: SignedDuration::from_mins(1), ..seen(vec![firing(1, "critical")]) };
+    let (standing, effects) = open(observation, &EVERYBODY, at(0)).unwrap();
+    assert!(!effects.contains(&Effect::Announce));
+    let (cleared, effects) = tell(standing.clone(), vec![resolved(1)], 0);
+    assert_eq!(effects, [Effect::Note(Happening::Resolved)]);
+    assert!(!cleared.is_open());
+    let (_, effects) = tick(standing, 1);
+    assert!(effects.contains(&Effect::Announce));
+    assert_eq!(pages(&effects), ["lin@phone"]);
+}
+
+#[test]
+fn a_rule_without_people_only_tells_the_chat() {
+    let (standing, effects) = opened(Policy::default(), "critical");
+    assert_eq!((standing.ladder, standing.due_at), (Ladder::Idle, None));
+    assert!(effects.contains(&Effect::Announce) && pages(&effects).is_empty());
+}
+
+fn any_event() -> impl Strategy<Value = (Event, i64)> {
+    let any_sighting =
+        (0u64..3, any::<bool>(), 0i64..6, 0usize..3).prop_map(|(alert, fires, started, level)| {
+            let status = if fires { AlertStatus::Firing } else { AlertStatus::Resolved };
+            sighting(alert, status, started, ["critical", "warning", "info"][level])
+        });
+    let observed = (prop::collection::vec(any_sighting, 0..4), any::<bool>(), 0i64..3).prop_map(
+        |(sightings, long, wait)| {
+            let policy = if long { ladder() } else { one_step() };
+            Event::Observed(Observation { sightings, policy, group_wait: SignedDuration::from_mins(wait) })
+        },
+    );
+    (prop_oneof![3 => observed, 2 => Just(Event::Tick)], 0i64..8)
+}
+
+proptest! {
+    /// The invariants of the module's first page, over any story.
+    #[test]
+    fn every_story_keeps_the_invariants(events in prop::collection::vec(any_event(), 1..40), absent in any::<bool>()) {
+        let team = Team { absent: if absent { vec!["lin"] } else { Vec::new() } };
+        let mut minute = 0;
+        let mut standing: Option<Standing> = None;
+        for (event, pause) in events {
+            minute += pause;
+            let now = at(minute);
+            let ticked = event == Event::Tick;
+            let (next, effects) = match (standing.take(), event) {
+                (None, Event::Tick) => continue,
+                (None, Event::Observed(observation)) => match open(observation, &team, now) {
+                    Some(opened) => opened,
+                    None => continue,
+                },
+                (Some(before), event) => {
+                    let (after, effects) = advance(before.clone(), event, &team, now);
+                    prop_assert_eq!(after.generation, before.generation + u64::from(after != before));
+                    prop_assert!(after != before || effects.is_empty());
+                    if before.is_open() && after.is_open() {
+                        prop_assert!(!before.severity.outranks(&after.severity));
+                    }
+                    (after, effects)
+                }
+            };
+            let waits = matches!(next.ladder, Ladder::Gathering | Ladder::Waiting { .. });
+            prop_assert_eq!(waits, next.due_at.is_some());
+            prop_assert!(!ticked || next.due_at.is_none_or(|due| due > now), "a tick leaves nothing overdue");
+            prop_assert_eq!(next.is_open(), next.firing() > 0);
+            if !next.is_open() {
+                prop_assert!(pages(&effects).is_empty() && next.due_at.is_none());
+            }
+            standing = Some(next);
+        }
+    }
+}
