@@ -18,6 +18,8 @@ const LATE_COPY: SignedDuration = SignedDuration::from_secs(60);
 /// What a round of sightings changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct MemberChange {
+    /// Whether anything is known now that was not before.
+    pub(super) touched: bool,
     /// Alerts that fire now and did not before.
     pub(super) fired: usize,
     /// Alerts that recovered.
@@ -25,7 +27,8 @@ pub(super) struct MemberChange {
 }
 
 impl MemberChange {
-    pub(super) fn any(self) -> bool {
+    /// Whether an alert began to fire or recovered, and so the card is out of date.
+    pub(super) fn shows(self) -> bool {
         self.fired + self.recovered > 0
     }
 }
@@ -48,6 +51,7 @@ pub(super) fn apply(standing: &mut Standing, sightings: &[Sighting], now: Timest
         }
         let member = Member { state, starts_at: sighting.starts_at, changed_at: now };
         standing.members.insert(sighting.fingerprint, member);
+        change.touched = true;
     }
     change
 }

@@ -118,6 +118,9 @@ pub fn open(
         reopens: 0,
     };
     members::apply(&mut standing, &observation.sightings, now);
+    if standing.firing() == 0 {
+        return None;
+    }
     let mut effects = vec![Effect::Note(Happening::Opened {
         severity: standing.severity.name.clone(),
         firing: standing.firing(),
@@ -162,8 +165,8 @@ fn observe(
 ) -> bool {
     let was_open = standing.is_open();
     let change = members::apply(standing, &observation.sightings, now);
-    if !change.any() {
-        return false;
+    if !change.shows() {
+        return change.touched;
     }
     match (was_open, standing.firing() > 0) {
         (true, false) => resolve(standing, now, effects),

@@ -255,6 +255,8 @@ fn any_event() -> impl Strategy<Value = (Event, i64)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// The invariants of the module's first page, over any story.
     #[test]
     fn every_story_keeps_the_invariants(events in prop::collection::vec(any_event(), 1..40), absent in any::<bool>()) {
