@@ -112,6 +112,13 @@ pub enum PinChange {
     Release,
 }
 
+impl PinChange {
+    /// Whether anything is asked for.
+    pub fn changes(&self) -> bool {
+        *self != Self::Keep
+    }
+}
+
 /// What one incident became.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -189,6 +196,8 @@ pub enum JobEnd {
     Retry {
         /// Not before.
         at: Timestamp,
+        /// Whether later jobs of its lane go on waiting for it.
+        holds_lane: bool,
     },
     /// Still being worked on by the claimer; only the rest of the report counts.
     Held,
@@ -300,7 +309,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Takes jobs that are due: most urgent priority first, within one oldest
     /// first. Of posts and buzzes of one incident to one place only the oldest
-    /// is given out, so a buzz never overtakes its card; edits and pins wait
+    /// is given out, so a buzz never overtakes its card, unless that one was put
+    /// off with [`JobEnd::Retry`] not holding its lane; edits and pins wait
     /// for nobody, but an edit only runs once its card is posted. Buzzes of
     /// incidents that are no longer triggered are dropped here, in the same
     /// transaction that would have given them out.

@@ -1,0 +1,213 @@
+//! Buzzing people: one line that says what burns, sent as a reply to the card,
+//! then urged.
+//!
+//! The line can be sent twice without harm (its `uuid`); the buzz cannot, so
+//! the line's id is kept before the buzz is made, and a buzz whose outcome is
+//! unknown waits before it is made again.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::cards::{failed, gave_up, seconds_since};
+use super::people::{Known, LookUpError};
+use super::{Courier, Outcome, PHONE_PAUSE};
+use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Urgent};
+use crate::feishu::{CallError, Content, UserId, Verdict};
+use crate::settings::UrgentVia;
+use crate::store::{Claim, JobEnd, Report, StoreError};
+
+/// Attempts after which a buzz is left to the next step of the ladder.
+const ATTEMPTS_MAX: u32 = 12;
+
+/// A buzz job, taken apart.
+struct Buzz<'a> {
+    claim: &'a Claim,
+    to: &'a Destination,
+    people: &'a [Person],
+    urgent: Urgent,
+    step: u16,
+    round: u16,
+}
+
+impl Courier {
+    /// Buzzes the people of a step.
+    pub(super) async fn buzz(&self, claim: &Claim) -> Result<Outcome, StoreError> {
+        let Job::Buzz { to, people, urgent, step, round } = &claim.job else { return Ok(Outcome::done()) };
+        let buzz = Buzz { claim, to, people, urgent: *urgent, step: *step, round: *round };
+        let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
+        if claim.interrupted && claim.sent.is_some() && buzz.urgent == Urgent::Phone {
+            // The call may have been made just before we died: give it time to be answered.
+            return Ok(Outcome::retry(self.after(PHONE_PAUSE), false));
+        }
+        let known = match self.know(people).await {
+            Ok(known) => known,
+            Err(LookUpError::Store(error)) => return Err(error),
+            Err(LookUpError::Feishu(error)) => return Ok(self.buzz_failed(&buzz, &error)),
+        };
+        if known.ids.is_empty() {
+            return Ok(gave_up(claim, "buzz", "Feishu knows none of these people", "the ladder climbs on"));
+        }
+        let line = match self.line(&buzz, &incident).await? {
+            Ok(line) => line,
+            Err(error) => return Ok(self.buzz_failed(&buzz, &error)),
+        };
+        self.urge(&buzz, &known, &line).await
+    }
+
+    /// The message to urge: sent by an earlier attempt, the card itself, or a
+    /// line sent now.
+    async fn line(
+        &self,
+        buzz: &Buzz<'_>,
+        incident: &Incident,
+    ) -> Result<Result<MessageId, CallError>, StoreError> {
+        if let Some(sent) = &buzz.claim.sent {
+            return Ok(Ok(sent.clone()));
+        }
+        let Some(id) = incident.id else { return Ok(Err(nowhere())) };
+        let card = self.store.card(id, buzz.to.clone()).await?;
+        if let (UrgentVia::Message, Some(card)) = (self.urgent_via, &card) {
+            return Ok(Ok(card.message.clone()));
+        }
+        let names: Vec<String> = buzz.people.iter().map(|p| p.name.clone()).collect();
+        let total = u16::try_from(incident.standing.policy.steps.len()).unwrap_or(u16::MAX);
+        let text =
+            Content::Text(self.cards.load().buzz_line(incident, buzz.urgent, (buzz.step + 1, total), &names));
+        let now = self.clock.now();
+        let uuid = &buzz.claim.uuid;
+        let sent = match card {
+            Some(card) => match self.client.reply(now, &card.message, &text, uuid).await {
+                Err(error) if error.verdict == Verdict::MessageGone => self.say(buzz.to, &text, uuid).await?,
+                other => other.map(|sent| sent.message),
+            },
+            None => self.say(buzz.to, &text, uuid).await?,
+        };
+        if let Ok(message) = &sent {
+            self.store.report(held(buzz.claim, now, message)).await?;
+        }
+        Ok(sent)
+    }
+
+    /// Sends the line by itself, hanging on no card.
+    async fn say(
+        &self,
+        to: &Destination,
+        text: &Content,
+        uuid: &uuid::Uuid,
+    ) -> Result<Result<MessageId, CallError>, StoreError> {
+        match self.address(to).await {
+            Ok(Some(address)) => {
+                let sent = self.client.send(self.clock.now(), &address, text, uuid).await;
+                Ok(sent.map(|sent| sent.message))
+            }
+            Ok(None) => Ok(Err(nowhere())),
+            Err(LookUpError::Feishu(error)) => Ok(Err(error)),
+            Err(LookUpError::Store(error)) => Err(error),
+        }
+    }
+
+    async fn urge(&self, buzz: &Buzz<'_>, known: &Known, line: &MessageId) -> Result<Outcome, StoreError> {
+        let (claim, urgent) = (buzz.claim, buzz.urgent);
+        match self.client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
+            Ok(urged) => {
+                self.metrics.notified(urgent.as_str(), seconds_since(claim.created_at, self.clock.now()));
+                Ok(self.settle(buzz, known, &urged.refused))
+            }
+            Err(partly) => {
+                self.count_failure(claim, urgent.as_str(), &partly.cause);
+                let left: Vec<UserId> = [partly.failed, partly.untried].concat();
+                let mut outcome = self.buzz_failed(buzz, &partly.cause);
+                if !partly.urged.is_empty() {
+                    // Some were reached: this job is over, the rest goes on as a job of its own.
+                    let reached = self.settle(buzz, known, &[partly.refused, left.clone()].concat());
+                    let rest = Job::Buzz {
+                        to: buzz.to.clone(),
+                        people: known.behind(&left),
+                        urgent,
+                        step: buzz.step,
+                        round: buzz.round,
+                    };
+                    outcome = Outcome { follow_ups: vec![rest], ..reached };
+                }
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// The buzz was made. Whoever was refused is in no chat of ours: their own
+    /// conversation with the bot is the other way.
+    fn settle(&self, buzz: &Buzz<'_>, known: &Known, refused: &[UserId]) -> Outcome {
+        let refused: BTreeSet<Person> = known.behind(refused).into_iter().chain(known.unknown.clone()).collect();
+        let reached = buzz.people.iter().filter(|p| !refused.contains(*p));
+        let mut outcome = Outcome::done().note(Happening::Buzzed {
+            urgent: buzz.urgent,
+            people: reached.map(|p| p.name.clone()).collect(),
+            refused: refused.iter().map(|p| p.name.clone()).collect(),
+        });
+        for _ in &refused {
+            self.metrics.notification_failed(buzz.urgent.as_str(), "not_in_chat");
+        }
+        outcome.follow_ups = directly(buzz, refused.into_iter());
+        outcome
+    }
+
+    fn buzz_failed(&self, buzz: &Buzz<'_>, error: &CallError) -> Outcome {
+        let (claim, reason) = (buzz.claim, error.to_string());
+        let unknown_call = error.verdict == Verdict::Unknown && buzz.urgent == Urgent::Phone && claim.sent.is_some();
+        if unknown_call && claim.attempts < ATTEMPTS_MAX {
+            let instead = "called again in 60 s";
+            return Outcome::retry(self.after(PHONE_PAUSE), false).note(failed(claim, "buzz", &reason, instead));
+        }
+        if let Some(outcome) = self.again(claim, error).filter(|_| claim.attempts < ATTEMPTS_MAX) {
+            return outcome;
+        }
+        let follow_ups = directly(buzz, buzz.people.iter().cloned());
+        let instead = if follow_ups.is_empty() { "the ladder climbs on" } else { "direct messages" };
+        Outcome { follow_ups, ..gave_up(claim, "buzz", &reason, instead) }
+    }
+
+    fn after(&self, pause: SignedDuration) -> Timestamp {
+        self.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The same card and the same buzz in each person's own conversation; nothing
+/// if that is where it was tried.
+fn directly(buzz: &Buzz<'_>, people: impl Iterator<Item = Person>) -> Vec<Job> {
+    if matches!(buzz.to, Destination::Direct(_)) {
+        return Vec::new();
+    }
+    let jobs = people.flat_map(|person| {
+        let to = Destination::Direct(person.clone());
+        let (urgent, step, round) = (buzz.urgent, buzz.step, buzz.round);
+        [Job::Post { to: to.clone() }, Job::Buzz { to, people: vec![person], urgent, step, round }]
+    });
+    jobs.collect()
+}
+
+/// Remembers the line before it is urged.
+fn held(claim: &Claim, at: Timestamp, message: &MessageId) -> Report {
+    Report {
+        job: claim.id,
+        at,
+        end: JobEnd::Held,
+        sent: Some(message.clone()),
+        card: None,
+        pins: Vec::new(),
+        timeline: Vec::new(),
+        follow_ups: Vec::new(),
+    }
+}
+
+/// There is nothing to hang the line on.
+fn nowhere() -> CallError {
+    CallError {
+        api: "send",
+        http: None,
+        code: None,
+        message: "there is nobody and no chat to send it to".to_owned(),
+        log_id: None,
+        verdict: Verdict::TargetInvalid,
+    }
+}

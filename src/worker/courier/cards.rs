@@ -1,0 +1,166 @@
+//! Cards: posted once per place, then kept up to date.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::people::LookUpError;
+use super::{Courier, Outcome};
+use crate::domain::{Destination, Happening, Incident};
+use crate::feishu::{Address, CallError, Content, Verdict};
+use crate::store::{Card, Claim, StoreError};
+
+/// Alerts that a card lists at most; the rest is counted.
+const LISTED_MAX: usize = 60;
+/// How long to wait before trying a place again that refused the card, while
+/// the incident is open: somebody may add the bot to the chat.
+const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// The channel's word in metrics.
+const CHANNEL: &str = "card";
+
+impl Courier {
+    /// Posts the incident's card, unless it is there already.
+    pub(super) async fn post(&self, claim: &Claim, to: &Destination) -> Result<Outcome, StoreError> {
+        let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
+        let Some(id) = incident.id else { return Ok(Outcome::done()) };
+        if let Some(card) = self.store.card(id, to.clone()).await? {
+            // Reporting the card again makes the store add an edit if it is out of date.
+            return Ok(Outcome { card: Some(card), ..Outcome::done() });
+        }
+        let address = match self.address(to).await {
+            Ok(Some(address)) => address,
+            Ok(None) => return Ok(gave_up(claim, "post", "Feishu knows nobody by this contact", "")),
+            Err(LookUpError::Store(error)) => return Err(error),
+            Err(LookUpError::Feishu(error)) => return Ok(self.post_failed(claim, &incident, &error)),
+        };
+        let json = self.render(&incident).await?;
+        let mut sent = self.send(claim, &address, &Content::Card(json)).await;
+        let mut plainly = None;
+        if let Err(error) = &sent
+            && is_about_content(error)
+        {
+            self.count_failure(claim, CHANNEL, error);
+            plainly = Some(error.to_string());
+            let text = self.cards.load().plain(&incident);
+            sent = self.send(claim, &address, &Content::Text(text)).await;
+        }
+        match sent {
+            Err(error) => Ok(self.post_failed(claim, &incident, &error)),
+            Ok(message) => {
+                let now = self.clock.now();
+                self.metrics.notified(CHANNEL, seconds_since(claim.created_at, now));
+                // After a repeat it is unknown which attempt's content Feishu kept.
+                let first = claim.attempts == 0 && !claim.interrupted;
+                let shown_version = if first { incident.version } else { 0 };
+                let card = Card { to: to.clone(), message: message.clone(), shown_version, posted_at: now };
+                let posted = Happening::CardPosted { to: to.to_string(), message: message.0 };
+                let mut outcome = Outcome { card: Some(card), ..Outcome::done() }.note(posted);
+                if let Some(reason) = plainly {
+                    let (what, instead) = ("card".to_owned(), "plain text".to_owned());
+                    let to = to.to_string();
+                    outcome = outcome.note(Happening::DeliveryFailed { what, to, reason, instead });
+                }
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// Brings a posted card up to date.
+    pub(super) async fn edit(&self, claim: &Claim, to: &Destination) -> Result<Outcome, StoreError> {
+        let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
+        let Some(id) = incident.id else { return Ok(Outcome::done()) };
+        let Some(card) = self.store.card(id, to.clone()).await? else { return Ok(Outcome::done()) };
+        let json = self.render(&incident).await?;
+        let now = self.clock.now();
+        match self.client.edit_card(now, &card.message, &json).await {
+            Ok(()) => {
+                let card = Card { shown_version: incident.version, ..card };
+                Ok(Outcome { card: Some(card), ..Outcome::done() })
+            }
+            Err(error) => {
+                self.count_failure(claim, CHANNEL, &error);
+                // A card that cannot be edited counts as shown, or it would be tried for ever.
+                let shown = Card { shown_version: incident.version, ..card };
+                Ok(self.again(claim, &error).unwrap_or_else(|| Outcome {
+                    card: Some(shown),
+                    ..gave_up(claim, "edit", &error.to_string(), "the old card stays")
+                }))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        claim: &Claim,
+        address: &Address,
+        content: &Content,
+    ) -> Result<crate::domain::MessageId, CallError> {
+        let sent = self.client.send(self.clock.now(), address, content, &claim.uuid).await?;
+        Ok(sent.message)
+    }
+
+    async fn render(&self, incident: &Incident) -> Result<String, StoreError> {
+        let alerts = match incident.id {
+            Some(id) => self.store.alerts(id, LISTED_MAX).await?,
+            None => Vec::new(),
+        };
+        let rendered = self.cards.load().render(incident, &alerts, self.clock.now());
+        if let Some(problem) = rendered.problem {
+            self.metrics.template_failed();
+            tracing::warn!(template = incident.template, problem, "the template failed; the built-in card serves");
+        }
+        Ok(rendered.json)
+    }
+
+    /// Where a destination is for Feishu; `None` if it knows no such person.
+    pub(super) async fn address(&self, to: &Destination) -> Result<Option<Address>, LookUpError> {
+        match to {
+            Destination::Chat(chat) => Ok(Some(Address::Chat(chat.clone()))),
+            Destination::Direct(person) => {
+                let known = self.know(std::slice::from_ref(person)).await?;
+                Ok(known.ids.into_iter().next().map(|(_, id)| Address::User(id)))
+            }
+        }
+    }
+
+    fn post_failed(&self, claim: &Claim, incident: &Incident, error: &CallError) -> Outcome {
+        self.count_failure(claim, CHANNEL, error);
+        if let Some(outcome) = self.again(claim, error) {
+            return outcome;
+        }
+        let reason = error.to_string();
+        if !incident.standing.is_open() {
+            return gave_up(claim, "post", &reason, "");
+        }
+        let at = self.clock.now().checked_add(REFUSED_PAUSE).unwrap_or(Timestamp::MAX);
+        let outcome = Outcome::retry(at, false);
+        if claim.attempts > 0 {
+            return outcome;
+        }
+        let instead = "people are paged directly; the place is tried again every 5 minutes";
+        outcome.note(failed(claim, "post", &reason, instead))
+    }
+}
+
+/// Whether another content might be accepted where this one was not.
+fn is_about_content(error: &CallError) -> bool {
+    matches!(error.verdict, Verdict::CardRejected | Verdict::TooLong | Verdict::ContentRefused)
+}
+
+/// The job ends without success, and the timeline says why.
+pub(super) fn gave_up(claim: &Claim, what: &str, reason: &str, instead: &str) -> Outcome {
+    Outcome::done().note(failed(claim, what, reason, instead))
+}
+
+/// What the timeline says of a failure.
+pub(super) fn failed(claim: &Claim, what: &str, reason: &str, instead: &str) -> Happening {
+    Happening::DeliveryFailed {
+        what: what.to_owned(),
+        to: claim.job.to().to_string(),
+        reason: reason.to_owned(),
+        instead: instead.to_owned(),
+    }
+}
+
+/// Seconds between two instants, never negative.
+pub(super) fn seconds_since(then: Timestamp, now: Timestamp) -> f64 {
+    now.duration_since(then).as_secs_f64().max(0.0)
+}

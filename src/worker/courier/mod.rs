@@ -1,0 +1,233 @@
+//! The courier: jobs of the outbox → Feishu, and what came of them back.
+//!
+//! Claims jobs by urgency, carries them out side by side, and reports each in
+//! one transaction. The claim is the intent, committed before the call; a claim
+//! that was never reported means that the outcome is unknown.
+//!
+//! # Invariants
+//!
+//! * Cards are rendered when they are sent, so they never show an old state on purpose.
+//! * A card is posted with the job's own `uuid`: repeating it posts nothing twice.
+//! * A phone buzz whose outcome is unknown is repeated after [`PHONE_PAUSE`], other
+//!   buzzes after the usual pause (design.md §1, promise 4).
+//! * Whatever is given up is in the timeline, with what is done instead.
+//!
+//! What a refusal means is said by `feishu::Verdict`, who is paged by
+//! `escalation`; here it is decided when to try again and which way round.
+
+mod backoff;
+mod buzz;
+mod cards;
+mod people;
+mod pins;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::domain::{Clock, Happening, Incident, Job, TimelineEntry};
+use crate::feishu::{CallError, Cards, Client, Verdict};
+use crate::settings::UrgentVia;
+use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// How long a claim lasts. Longer than any call may take.
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// Jobs carried out side by side, at most.
+const IN_FLIGHT_MAX: usize = 32;
+/// How often the outbox is looked at without being woken.
+const POLL: Duration = Duration::from_millis(250);
+/// Pause before a phone call whose outcome is unknown is made again.
+const PHONE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+/// Attempts after which those who wait behind a job need not wait any longer.
+const PATIENCE: u32 = 3;
+
+/// See the module.
+pub struct Courier {
+    store: Arc<dyn Store>,
+    client: Client,
+    cards: Arc<ArcSwap<Cards>>,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+    urgent_via: UrgentVia,
+}
+
+/// What came of working on a job.
+struct Outcome {
+    end: JobEnd,
+    card: Option<crate::store::Card>,
+    pins: Vec<(crate::domain::Person, PinState)>,
+    timeline: Vec<Happening>,
+    follow_ups: Vec<Job>,
+}
+
+impl Outcome {
+    fn done() -> Self {
+        Self {
+            end: JobEnd::Done,
+            card: None,
+            pins: Vec::new(),
+            timeline: Vec::new(),
+            follow_ups: Vec::new(),
+        }
+    }
+
+    fn retry(at: Timestamp, holds_lane: bool) -> Self {
+        Self { end: JobEnd::Retry { at, holds_lane }, ..Self::done() }
+    }
+
+    fn note(mut self, what: Happening) -> Self {
+        self.timeline.push(what);
+        self
+    }
+}
+
+impl Courier {
+    /// A courier between a store and Feishu.
+    pub fn new(
+        store: Arc<dyn Store>,
+        client: Client,
+        cards: Arc<ArcSwap<Cards>>,
+        metrics: Metrics,
+        clock: Arc<dyn Clock>,
+        urgent_via: UrgentVia,
+    ) -> Self {
+        Self { store, client, cards, metrics, clock, urgent_via }
+    }
+
+    /// Carries out the jobs that are due, one helping; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot give out jobs.
+    pub async fn turn(&self) -> Result<usize, StoreError> {
+        let claims = self.claim(IN_FLIGHT_MAX).await?;
+        let count = claims.len();
+        join_all(claims.into_iter().map(|claim| self.carry_out(claim))).await;
+        Ok(count)
+    }
+
+    /// Works until `stop` turns true, then finishes what is in flight.
+    /// A slow call holds up nobody but itself.
+    pub async fn run(self: Arc<Self>, signal: Arc<Notify>, mut stop: watch::Receiver<bool>) {
+        let mut in_flight = JoinSet::new();
+        while !*stop.borrow() {
+            let free = IN_FLIGHT_MAX.saturating_sub(in_flight.len());
+            let claims = if free > 0 { self.claim(free).await } else { Ok(Vec::new()) };
+            let claims = claims.unwrap_or_else(|error| {
+                tracing::error!(%error, "the outbox cannot be read");
+                Vec::new()
+            });
+            let full = claims.len() == free && free > 0;
+            for claim in claims {
+                let courier = Arc::clone(&self);
+                in_flight.spawn(async move { courier.carry_out(claim).await });
+            }
+            if full && in_flight.len() < IN_FLIGHT_MAX {
+                continue;
+            }
+            tokio::select! {
+                () = signal.notified() => {}
+                Some(joined) = in_flight.join_next() => log_panic(&joined),
+                () = tokio::time::sleep(POLL) => {}
+                changed = stop.changed() => if changed.is_err() { break },
+            }
+        }
+        while let Some(joined) = in_flight.join_next().await {
+            log_panic(&joined);
+        }
+    }
+
+    async fn claim(&self, limit: usize) -> Result<Vec<Claim>, StoreError> {
+        let now = self.clock.now();
+        let lease_until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
+        self.store.claim(now, lease_until, limit).await
+    }
+
+    async fn carry_out(&self, claim: Claim) {
+        let outcome = match &claim.job {
+            Job::Post { to } => self.post(&claim, to).await,
+            Job::Edit { to } => self.edit(&claim, to).await,
+            Job::Buzz { .. } => self.buzz(&claim).await,
+            Job::Pin { to } => self.pin(&claim, to).await,
+        };
+        let reported = match outcome {
+            Ok(outcome) => self.store.report(self.report(&claim, outcome)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = reported {
+            // The claim runs out and the job is found again, marked as interrupted.
+            tracing::error!(job = claim.id.0, kind = claim.job.kind(), %error, "what came of a job cannot be kept");
+        }
+    }
+
+    fn report(&self, claim: &Claim, outcome: Outcome) -> Report {
+        let at = self.clock.now();
+        let urgency = match &claim.job {
+            Job::Buzz { urgent, .. } => *urgent,
+            Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => crate::domain::Urgent::None,
+        };
+        let new_job = |job: Job| NewJob { priority: job.priority(urgency), job, run_at: at };
+        Report {
+            job: claim.id,
+            at,
+            end: outcome.end,
+            sent: None,
+            card: outcome.card,
+            pins: outcome.pins,
+            timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),
+            follow_ups: outcome.follow_ups.into_iter().map(new_job).collect(),
+        }
+    }
+
+    /// The incident a job is for; `None` if it is gone, and the job with it.
+    async fn incident(&self, claim: &Claim) -> Result<Option<Incident>, StoreError> {
+        match claim.incident {
+            Some(id) => self.store.incident(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What to do about a call that failed in a way that time may heal; `None`
+    /// when trying again is no use.
+    fn again(&self, claim: &Claim, error: &CallError) -> Option<Outcome> {
+        let now = self.clock.now();
+        let pause = match error.verdict {
+            Verdict::RetryAfter(pause) => backoff::at_least(pause, claim),
+            Verdict::Unknown | Verdict::NotSent => backoff::growing(claim),
+            Verdict::Credentials => backoff::operator(),
+            Verdict::TargetInvalid
+            | Verdict::NotInChat
+            | Verdict::ChatGone
+            | Verdict::PersonGone
+            | Verdict::TooManyUnread
+            | Verdict::QuotaUsedUp
+            | Verdict::CardRejected
+            | Verdict::TooLong
+            | Verdict::ContentRefused
+            | Verdict::MessageGone
+            | Verdict::Forbidden
+            | Verdict::GiveUp => return None,
+        };
+        let at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        Some(Outcome::retry(at, claim.attempts + 1 < PATIENCE))
+    }
+
+    /// Logs and counts a failed call, once.
+    fn count_failure(&self, claim: &Claim, channel: &str, error: &CallError) {
+        self.metrics.notification_failed(channel, error.verdict.as_str());
+        let incident = claim.incident.map(|id| id.to_string());
+        tracing::warn!(incident, to = %claim.job.to(), attempt = claim.attempts + 1, %error, "Feishu refused");
+    }
+}
+
+fn log_panic(joined: &Result<(), tokio::task::JoinError>) {
+    if let Err(error) = joined {
+        tracing::error!(%error, "carrying out a job failed; it is tried again when its claim runs out");
+    }
+}

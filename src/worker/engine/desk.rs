@@ -1,0 +1,297 @@
+//! The incidents a turn works on: loaded, moved, and handed back as changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::opening;
+use super::parcel::Parcel;
+use crate::domain::{
+    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentKey, Job, Recipients, Standing,
+    TimelineEntry, Urgent,
+};
+use crate::escalation::{self, Effect, Event, Observation, Roster, Sighting};
+use crate::rules::{Rule, RuleSet};
+use crate::store::{Change, HeldAlert, Lookup, NewJob, PinChange, Store, StoreError};
+
+/// One incident of the turn and what it has come to owe.
+#[derive(Debug)]
+struct Slot {
+    incident: Incident,
+    changed: bool,
+    alerts: BTreeMap<Fingerprint, HeldAlert>,
+    timeline: Vec<TimelineEntry>,
+    jobs: Vec<NewJob>,
+    refresh: bool,
+    pins: PinChange,
+}
+
+/// Whom alerts of a parcel concern: an incident at hand, or one to be opened.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Slot(usize),
+    New(IncidentKey),
+}
+
+/// The incidents of a turn. At most one slot per key takes new firings.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    slots: Vec<Slot>,
+    by_key: BTreeMap<IncidentKey, usize>,
+    holders: BTreeMap<(String, Fingerprint), BTreeSet<usize>>,
+}
+
+impl Desk {
+    /// Fetches every incident that the parcels may concern.
+    pub(super) async fn load(&mut self, store: &dyn Store, parcels: &[Parcel]) -> Result<(), StoreError> {
+        let mut lookup = Lookup::default();
+        for parcel in parcels {
+            lookup.keys.extend(parcel.firing.keys().cloned());
+            let recovered = parcel.resolved.iter().filter_map(|at| parcel.alerts.get(*at));
+            lookup.holders.extend(recovered.map(|alert| (parcel.source.clone(), alert.fingerprint)));
+        }
+        for incident in store.find(lookup).await? {
+            self.place(incident);
+        }
+        Ok(())
+    }
+
+    /// Puts an incident on the desk.
+    pub(super) fn place(&mut self, incident: Incident) -> usize {
+        let slot = self.slots.len();
+        for fingerprint in incident.standing.members.keys() {
+            self.holders.entry((incident.source.clone(), *fingerprint)).or_default().insert(slot);
+        }
+        let taken_by_open = |other: &usize| self.slots.get(*other).is_some_and(|s| s.incident.standing.is_open());
+        if !self.by_key.get(&incident.key).is_some_and(taken_by_open) {
+            self.by_key.insert(incident.key.clone(), slot);
+        }
+        self.slots.push(Slot {
+            incident,
+            changed: false,
+            alerts: BTreeMap::new(),
+            timeline: Vec::new(),
+            jobs: Vec::new(),
+            refresh: false,
+            pins: PinChange::Keep,
+        });
+        slot
+    }
+
+    /// Tells every incident concerned what the parcel says of it; opens the missing ones.
+    pub(super) fn apply(&mut self, rules: &RuleSet, roster: &dyn Roster, parcel: Parcel, now: Timestamp) {
+        for (whose, (rule, alerts)) in self.assign(rules, &parcel, now) {
+            let rule = rule.and_then(|index| rules.rules().get(index));
+            let alerts: Vec<&Alert<'static>> =
+                alerts.into_iter().filter_map(|at| parcel.alerts.get(at)).collect();
+            let observation = observe(rules, rule, &alerts);
+            let slot = match whose {
+                Whose::Slot(slot) => {
+                    let before = self.slots.get(slot).map(|s| s.incident.standing.clone());
+                    self.advance(slot, Event::Observed(observation), rules, roster, now);
+                    self.join(slot, &alerts, before.as_ref());
+                    slot
+                }
+                Whose::New(key) => {
+                    let Some(rule) = rule else { continue };
+                    let Some((standing, effects)) = escalation::open(observation, roster, now) else { continue };
+                    let about = about(rules, &alerts);
+                    let Some(about) = about else { continue };
+                    let (source, url) = (&parcel.source, &parcel.external_url);
+                    let slot = self.place(opening::incident(rule, key, source, url, about, standing));
+                    if let Some(at) = self.slots.get_mut(slot) {
+                        at.changed = true;
+                        at.owe(effects, Some(rule), now);
+                    }
+                    self.join(slot, &alerts, None);
+                    slot
+                }
+            };
+            for alert in alerts {
+                self.holders.entry((parcel.source.clone(), alert.fingerprint)).or_default().insert(slot);
+            }
+        }
+    }
+
+    /// Moves one incident by one event.
+    pub(super) fn advance(
+        &mut self,
+        slot: usize,
+        event: Event,
+        rules: &RuleSet,
+        roster: &dyn Roster,
+        now: Timestamp,
+    ) {
+        let Some(slot) = self.slots.get_mut(slot) else { return };
+        let before = slot.incident.standing.generation;
+        let (standing, effects) = escalation::advance(slot.incident.standing.clone(), event, roster, now);
+        slot.changed |= standing.generation != before;
+        slot.incident.standing = standing;
+        let rule = rules.rules().iter().find(|r| r.name == slot.incident.key.rule);
+        slot.owe(effects, rule, now);
+    }
+
+    /// What changed, ready to be committed.
+    pub(super) fn changes(self) -> Vec<Change> {
+        let changed = self.slots.into_iter().filter(|slot| slot.changed);
+        changed
+            .map(|slot| Change {
+                incident: slot.incident,
+                alerts: slot.alerts.into_values().collect(),
+                timeline: slot.timeline,
+                jobs: slot.jobs,
+                refresh: slot.refresh,
+                pins: slot.pins,
+            })
+            .collect()
+    }
+
+    /// Which incidents the parcel's alerts concern: rule and alerts (indexes) for each.
+    fn assign(
+        &self,
+        rules: &RuleSet,
+        parcel: &Parcel,
+        now: Timestamp,
+    ) -> BTreeMap<Whose, (Option<usize>, Vec<usize>)> {
+        let mut whose: BTreeMap<Whose, (Option<usize>, Vec<usize>)> = BTreeMap::new();
+        for (key, (rule, alerts)) in &parcel.firing {
+            let reopen_within = rules.rules().get(*rule).map(|r| r.reopen_within).unwrap_or_default();
+            let takes = |slot: &&usize| {
+                self.slots
+                    .get(**slot)
+                    .is_some_and(|s| escalation::takes(&s.incident.standing, reopen_within, now))
+            };
+            let owner =
+                self.by_key.get(key).filter(takes).map_or_else(|| Whose::New(key.clone()), |s| Whose::Slot(*s));
+            let entry = whose.entry(owner).or_default();
+            entry.0 = Some(*rule);
+            entry.1.extend(alerts);
+        }
+        for at in &parcel.resolved {
+            let Some(alert) = parcel.alerts.get(*at) else { continue };
+            let holders = self.holders.get(&(parcel.source.clone(), alert.fingerprint));
+            for slot in holders.into_iter().flatten() {
+                whose.entry(Whose::Slot(*slot)).or_default().1.push(*at);
+            }
+        }
+        whose
+    }
+
+    /// Keeps the texts of alerts whose part in the incident changed.
+    fn join(&mut self, slot: usize, alerts: &[&Alert<'static>], before: Option<&Standing>) {
+        let Some(slot) = self.slots.get_mut(slot) else { return };
+        for alert in alerts {
+            let member = slot.incident.standing.members.get(&alert.fingerprint);
+            let known = before.and_then(|b| b.members.get(&alert.fingerprint));
+            let Some(member) = member.filter(|m| Some(*m) != known) else { continue };
+            if alert.status == AlertStatus::Firing && before.is_some() {
+                slot.incident.labels = slot.incident.labels.common(&alert.labels);
+            }
+            slot.alerts
+                .insert(alert.fingerprint, HeldAlert { alert: (*alert).clone(), member: *member });
+        }
+    }
+}
+
+impl Slot {
+    /// Turns effects into jobs, pins and timeline.
+    fn owe(&mut self, effects: Vec<Effect>, rule: Option<&Rule>, now: Timestamp) {
+        let loudest = effects.iter().map(urgency).max().unwrap_or_default();
+        for effect in effects {
+            match effect {
+                Effect::Announce => {
+                    for to in self.incident.places.clone() {
+                        self.job(Job::Post { to }, loudest, now);
+                    }
+                }
+                Effect::Refresh => self.refresh = true,
+                Effect::Unpin => self.pins = PinChange::Release,
+                Effect::Note(what) => self.note(what, now),
+                Effect::Page { step, round, recipients, urgent } => {
+                    self.incident.pin |= opening::wants_pin(rule, &self.incident.standing.severity);
+                    self.page((step, round), recipients, urgent, now);
+                }
+            }
+        }
+    }
+
+    fn page(&mut self, (step, round): (u16, u16), recipients: Recipients, urgent: Urgent, now: Timestamp) {
+        let names = recipients.people.iter().map(|p| p.name.clone()).collect();
+        self.note(Happening::Stepped { step, round, urgent, people: names }, now);
+        for chat in recipients.chats {
+            let to = Destination::Chat(chat);
+            if !self.incident.places.contains(&to) {
+                self.incident.places.push(to.clone());
+                self.job(Job::Post { to }, Urgent::None, now);
+            }
+        }
+        let home = self.incident.places.iter().find(|p| matches!(p, Destination::Chat(_))).cloned();
+        let people = recipients.people;
+        let by_place: Vec<_> = match home {
+            Some(chat) if !people.is_empty() => vec![(chat, people)],
+            Some(_) => Vec::new(),
+            None => people.into_iter().map(|p| (Destination::Direct(p.clone()), vec![p])).collect(),
+        };
+        for (to, people) in by_place {
+            if matches!(to, Destination::Direct(_)) {
+                self.job(Job::Post { to: to.clone() }, urgent, now);
+            }
+            if self.incident.pin {
+                self.pin(&to, &people);
+            }
+            if urgent > Urgent::None {
+                self.job(Job::Buzz { to, people, urgent, step, round }, urgent, now);
+            }
+        }
+    }
+
+    fn pin(&mut self, to: &Destination, people: &[crate::domain::Person]) {
+        let wanted = people.iter().map(|person| (to.clone(), person.clone()));
+        match &mut self.pins {
+            PinChange::Add(pins) => pins.extend(wanted),
+            PinChange::Keep | PinChange::Release => self.pins = PinChange::Add(wanted.collect()),
+        }
+    }
+
+    fn job(&mut self, job: Job, loudest: Urgent, now: Timestamp) {
+        let priority = job.priority(loudest);
+        self.jobs.push(NewJob { job, priority, run_at: now });
+    }
+
+    fn note(&mut self, what: Happening, now: Timestamp) {
+        self.timeline.push(TimelineEntry { at: now, what });
+    }
+}
+
+/// How loudly an effect pages.
+fn urgency(effect: &Effect) -> Urgent {
+    match effect {
+        Effect::Page { urgent, .. } => *urgent,
+        Effect::Announce | Effect::Refresh | Effect::Unpin | Effect::Note(_) => Urgent::None,
+    }
+}
+
+fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>]) -> Observation {
+    let sightings = alerts.iter().map(|alert| Sighting {
+        fingerprint: alert.fingerprint,
+        status: alert.status,
+        starts_at: alert.starts_at,
+        severity: rules.severity(&alert.labels).clone(),
+    });
+    Observation {
+        sightings: sightings.collect(),
+        policy: rule.map(|r| r.policy.clone()).unwrap_or_default(),
+        group_wait: rule.map(|r| r.group_wait).unwrap_or_default(),
+    }
+}
+
+/// The worst firing alert and the labels that all firing ones share.
+fn about<'a>(
+    rules: &RuleSet,
+    alerts: &[&'a Alert<'static>],
+) -> Option<(&'a Alert<'static>, crate::domain::Labels<'static>)> {
+    let firing = || alerts.iter().copied().filter(|a| a.status == AlertStatus::Firing);
+    let worst = firing().min_by_key(|a| rules.severity(&a.labels).rank)?;
+    let common = firing().fold(worst.labels.clone(), |common, alert| common.common(&alert.labels));
+    Some((worst, common))
+}

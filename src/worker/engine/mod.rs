@@ -1,0 +1,160 @@
+//! The engine: what came in and what is due → decisions, committed.
+//!
+//! The only writer of standings, so every incident has one order of events.
+//! It decides nothing itself: `rules` says whose an alert is, `escalation` what
+//! happens next; here the two are brought together with what the store holds.
+//!
+//! Deadlines live in the store beside the standing and are looked for at each
+//! turn; there is no timer that could be lost.
+
+mod desk;
+mod opening;
+mod parcel;
+mod slices;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use self::desk::Desk;
+use self::parcel::Parcel;
+use crate::domain::{Recipients, Target};
+use crate::escalation::{Event, Roster};
+use crate::rules::RuleSet;
+use crate::sources;
+use crate::store::{Commit, Delivery, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Webhooks taken in one turn, at most.
+const DELIVERIES_MAX: usize = 64;
+/// Bodies taken in one turn, at most, in bytes (but at least one).
+const BODIES_MAX_BYTES: usize = 2 << 20;
+/// Deadlines taken in one turn, at most.
+const DUE_MAX: usize = 256;
+/// How often a decision is made again because an incident changed meanwhile.
+const CONFLICTS_MAX: usize = 8;
+
+/// See the module.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    rules: Arc<ArcSwap<RuleSet>>,
+    metrics: Metrics,
+    outbox_signal: Arc<Notify>,
+}
+
+impl Engine {
+    /// An engine over a store. `outbox_signal` is notified when jobs may have been added.
+    pub fn new(
+        store: Arc<dyn Store>,
+        rules: Arc<ArcSwap<RuleSet>>,
+        metrics: Metrics,
+        outbox_signal: Arc<Notify>,
+    ) -> Self {
+        Self { store, rules, metrics, outbox_signal }
+    }
+
+    /// Takes one helping of the inbox and of the deadlines that are due at `now`.
+    /// Whether there was anything, so perhaps there is more.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot: nothing happened, try again later.
+    pub async fn turn(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let took = self.take_inbox(now).await?;
+        let ticked = self.take_due(now).await?;
+        Ok(took || ticked)
+    }
+
+    async fn take_inbox(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let deliveries = self.store.inbox(DELIVERIES_MAX, BODIES_MAX_BYTES).await?;
+        if deliveries.is_empty() {
+            return Ok(false);
+        }
+        if let [large] = deliveries.as_slice()
+            && large.content.body.len() > BODIES_MAX_BYTES
+        {
+            slices::take(self, large, now).await?;
+            return Ok(true);
+        }
+        for _ in 0..CONFLICTS_MAX {
+            match self.take_deliveries(&deliveries, now).await {
+                Err(StoreError::Conflict) => {}
+                other => return other.map(|()| true),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn take_deliveries(&self, deliveries: &[Delivery], now: Timestamp) -> Result<(), StoreError> {
+        let rules = self.rules.load_full();
+        let mut parcels = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let content = &delivery.content;
+            match sources::decode(content.kind, &content.body) {
+                Ok(group) => {
+                    parcels.push(Parcel::sort(&rules, &content.source, &group.header, group.alerts));
+                }
+                // Only possible when a newer version wrote it: it was inspected before it was kept.
+                Err(error) => tracing::error!(inbox = delivery.id.0, %error, "a kept webhook cannot be read"),
+            }
+        }
+        let mut desk = Desk::default();
+        desk.load(self.store.as_ref(), &parcels).await?;
+        let roster = Reachable { rules: &rules };
+        for parcel in parcels {
+            self.metrics.alerts_unmatched(parcel.unmatched);
+            desk.apply(&rules, &roster, parcel, now);
+        }
+        let done = deliveries.iter().map(|d| d.id).collect();
+        self.commit(Commit { at: now, done, taken: None, changes: desk.changes() }).await?;
+        Ok(())
+    }
+
+    async fn take_due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let due = self.store.due(now, DUE_MAX).await?;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let rules = self.rules.load_full();
+        let mut desk = Desk::default();
+        for incident in due {
+            if let Some(due_at) = incident.standing.due_at {
+                self.metrics.escalation_lag(now.duration_since(due_at).as_secs_f64());
+            }
+            let slot = desk.place(incident);
+            desk.advance(slot, Event::Tick, &rules, &Reachable { rules: &rules }, now);
+        }
+        match self.commit(Commit { at: now, done: Vec::new(), taken: None, changes: desk.changes() }).await {
+            // Somebody else was faster; what is still due is found again.
+            Ok(()) | Err(StoreError::Conflict) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let owes = commit.changes.iter().any(|c| c.refresh || !c.jobs.is_empty() || c.pins.changes());
+        self.store.commit(commit).await?;
+        if owes {
+            self.outbox_signal.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// The rules as a roster: unknown names (a policy outlives the people of an
+/// older file) are logged and skipped.
+struct Reachable<'a> {
+    rules: &'a RuleSet,
+}
+
+impl Roster for Reachable<'_> {
+    fn recipients(&self, targets: &[Target], now: Timestamp) -> Recipients {
+        let (found, missing) = self.rules.recipients(targets, now);
+        for name in missing {
+            tracing::warn!(name, "an open incident's policy names somebody the rules no longer know");
+        }
+        found
+    }
+}

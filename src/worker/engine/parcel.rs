@@ -1,0 +1,75 @@
+//! A webhook's alerts, sorted by whose they are.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Alert, AlertStatus, GroupHeader, IncidentKey};
+use crate::rules::{Origin, RuleSet};
+
+/// One webhook, or a slice of a large one, after matching.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    /// Name of the source.
+    pub(super) source: String,
+    /// The sender's address, for links.
+    pub(super) external_url: String,
+    /// Its alerts.
+    pub(super) alerts: Vec<Alert<'static>>,
+    /// For each key the rule (an index) and the firing alerts (indexes) it owns.
+    pub(super) firing: BTreeMap<IncidentKey, (usize, Vec<usize>)>,
+    /// Alerts that recovered (indexes): they concern whoever holds them.
+    pub(super) resolved: Vec<usize>,
+    /// How many firing alerts no rule wanted.
+    pub(super) unmatched: u64,
+}
+
+impl Parcel {
+    /// Matches every alert by itself.
+    pub(super) fn sort(
+        rules: &RuleSet,
+        source: &str,
+        header: &GroupHeader<'_>,
+        alerts: Vec<Alert<'_>>,
+    ) -> Self {
+        let mut parcel = Self {
+            source: source.to_owned(),
+            external_url: header.external_url.clone().into_owned(),
+            alerts: Vec::with_capacity(alerts.len()),
+            firing: BTreeMap::new(),
+            resolved: Vec::new(),
+            unmatched: 0,
+        };
+        let origin = Origin { source, receiver: &header.receiver };
+        for (at, alert) in alerts.into_iter().enumerate() {
+            match alert.status {
+                AlertStatus::Resolved => parcel.resolved.push(at),
+                AlertStatus::Firing => parcel.claim(rules, origin, header, at, &alert),
+            }
+            parcel.alerts.push(alert.into_owned());
+        }
+        parcel
+    }
+
+    fn claim(
+        &mut self,
+        rules: &RuleSet,
+        origin: Origin<'_>,
+        header: &GroupHeader<'_>,
+        at: usize,
+        alert: &Alert<'_>,
+    ) {
+        let owners = rules.route(&alert.labels, origin);
+        if owners.is_empty() {
+            self.unmatched += 1;
+            tracing::warn!(
+                fingerprint = %alert.fingerprint,
+                alertname = alert.labels.get("alertname"),
+                "no rule matches this alert; end the rules with one that matches all"
+            );
+        }
+        for index in owners {
+            let Some(rule) = rules.rules().get(index) else { continue };
+            let key = rules.incident_key(rule, &alert.labels, origin, &header.group_key);
+            self.firing.entry(key).or_insert_with(|| (index, Vec::new())).1.push(at);
+        }
+    }
+}
