@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Speaks to Feishu (or Lark), and says how an incident looks there.
+//!
+//! [`Client`] makes calls: it holds the tenant token, reads answers and gives
+//! each failure a [`Verdict`]. [`Cards`] draws incidents as cards and as lines
+//! of text. The two do not know each other.
+//!
+//! # Invariants
+//!
+//! * No call waits or is repeated here (but once, for a refused token): whether
+//!   and when to try again is the courier's business.
+//! * Whatever an alert says, a card is valid, within Feishu's limits, and no
+//!   text of an alert acts in it as mention, link or markup.
+//! * The app secret and tokens are never printed.
+//!
+//! Besides `sandbox`, which plays Feishu, the only room that knows Feishu's JSON.
+
+mod cards;
+mod client;
+mod directory;
+mod error;
+mod ids;
+mod messages;
+mod pins;
+mod token;
+mod urgent;
+mod verdict;
+
+pub use cards::{CardInput, Cards, ListedAlert, Locale, Paged, Rendered};
+pub use client::{Client, ClientConfig, ClientError, Observer};
+pub use directory::BotInfo;
+pub use error::CallError;
+pub use ids::{UserId, UserIdKind};
+pub use messages::{Address, Content, Sent};
+pub use pins::{Pinned, Place};
+pub use urgent::{UrgeFailed, Urged};
+pub use verdict::Verdict;
