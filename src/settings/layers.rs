@@ -26,13 +26,13 @@ pub(super) fn read(
     if let Some(path) = path {
         builder = builder.add_source(read_file(path)?);
     }
-    let variables: Map<String, String> = env
+    let variables: BTreeMap<String, String> = env
         .into_iter()
         .filter(|(name, value)| name.to_uppercase().starts_with(PREFIX) && !value.is_empty())
         .collect();
     check_variables(&variables)?;
     builder
-        .add_source(environment(variables))
+        .add_source(environment(variables.into_iter().collect()))
         .build()
         .and_then(Config::try_deserialize)
         .map_err(|e| SettingsError::one(e.to_string()))
@@ -42,10 +42,9 @@ fn environment(variables: Map<String, String>) -> Environment {
     Environment::with_prefix("LARKHORN").prefix_separator("__").separator("__").source(Some(variables))
 }
 
-fn check_variables(variables: &Map<String, String>) -> Result<(), SettingsError> {
+fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), SettingsError> {
     let mut problems = Vec::new();
-    let sorted: BTreeMap<_, _> = variables.iter().collect();
-    for (name, value) in sorted {
+    for (name, value) in variables {
         let alone = environment([(name.clone(), value.clone())].into_iter().collect());
         let read = Config::builder().add_source(alone).build().and_then(Config::try_deserialize::<Raw>);
         if let Err(e) = read {
@@ -129,11 +128,9 @@ enum Node {
 fn section(entries: Vec<(String, Node)>, uri: Option<&String>, folder: &Path) -> Map<String, Value> {
     let set = entries.into_iter().filter(|(_, node)| !matches!(node, Node::Nothing));
     set.map(|(key, node)| {
-        let value = match node {
-            Node::Text(path) if is_path(&key) => {
-                Value::new(uri, folder.join(path).to_string_lossy().into_owned())
-            }
-            other => value(other, uri, folder),
+        let value = match (is_path(&key), node) {
+            (true, Node::Text(path)) => Value::new(uri, folder.join(path).to_string_lossy().into_owned()),
+            (_, node) => value(node, uri, folder),
         };
         (key, value)
     })
