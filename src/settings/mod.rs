@@ -1,1 +1,228 @@
-//! Placeholder.
+//! Reads how this installation is set up: a YAML file, the environment over
+//! it, and secrets from files of their own.
+//!
+//! # Invariants
+//!
+//! * A key that is not known is an error that names the key and where it stands.
+//! * The environment wins over the file; a secret given both as itself and as
+//!   `<key>_file` is an error, not a choice.
+//! * Secrets are [`SecretString`]s from the moment they are read and show in no error.
+//! * Paths of the file are relative to the file; paths of the environment and
+//!   the database are relative to the working directory.
+//!
+//! The process environment is handed in, so nothing here depends on the
+//! machine but the files that are named. What alerts do (rules, people,
+//! policies) is not a setting: that is the rules room's.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+
+mod layers;
+mod raw;
+mod resolve;
+mod secrets;
+
+pub use resolve::parse_listen;
+
+/// The settings file that is read when none is named, if it exists.
+pub const DEFAULT_FILE: &str = "larkhorn.yaml";
+
+/// Everything that is set, checked, with defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it is reached.
+    pub server: Server,
+    /// Who may deliver alerts.
+    pub webhook: Webhook,
+    /// Where state is kept.
+    pub store: StoreUrl,
+    /// How Feishu or Lark is reached.
+    pub feishu: Feishu,
+    /// How times read on cards and pages.
+    pub timezone: TimeZone,
+    /// Alertmanager's base URL without a trailing slash; `None`: no silences.
+    pub alertmanager_url: Option<String>,
+    /// A rules file or a folder of `*.yaml`.
+    pub rules: PathBuf,
+    /// Folder of templates that override the shipped ones; need not exist.
+    pub templates: PathBuf,
+}
+
+/// `server`: where it is reached.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Base URL in links, without a trailing slash.
+    pub external_url: String,
+    /// Largest webhook body, in bytes.
+    pub max_body_bytes: usize,
+    /// Bearer token of dashboard and API; `None`: loopback only.
+    pub api_token: Option<SecretString>,
+}
+
+/// `webhook`: who may deliver alerts. Any configured method admits.
+#[derive(Debug, Clone, Default)]
+pub struct Webhook {
+    /// `Authorization: Bearer …`.
+    pub bearer_token: Option<SecretString>,
+    /// `Authorization: Basic …`.
+    pub basic: Option<Basic>,
+    /// Key of Grafana's HMAC signatures.
+    pub grafana_hmac_secret: Option<SecretString>,
+    /// Take alerts from anybody who can connect.
+    pub open: bool,
+}
+
+impl Webhook {
+    /// Whether any method of authentication is configured.
+    pub fn is_guarded(&self) -> bool {
+        self.bearer_token.is_some() || self.basic.is_some() || self.grafana_hmac_secret.is_some()
+    }
+}
+
+/// A user name and its password.
+#[derive(Debug, Clone)]
+pub struct Basic {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A SQLite file, from `sqlite://PATH`.
+    Sqlite(PathBuf),
+}
+
+/// `feishu`: how Feishu or Lark is reached.
+#[derive(Debug, Clone)]
+pub struct Feishu {
+    /// Base URL of the open platform, without a trailing slash.
+    pub base_url: String,
+    /// The app's id; needed by `serve` only.
+    pub app_id: Option<String>,
+    /// The app's secret; needed by `serve` only.
+    pub app_secret: Option<SecretString>,
+    /// How Feishu reports buttons and replies.
+    pub events: Events,
+    /// Token that HTTP callbacks carry.
+    pub verification_token: Option<SecretString>,
+    /// Key that HTTP callbacks are encrypted and signed with.
+    pub encrypt_key: Option<SecretString>,
+    /// What is urged when people are buzzed.
+    pub urgent_via: UrgentVia,
+    /// Language of cards and messages.
+    pub locale: Locale,
+}
+
+/// How Feishu reports buttons and replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Events {
+    /// Over a connection that larkhorn opens.
+    LongConnection,
+    /// As HTTP callbacks.
+    Http,
+    /// Not at all.
+    Off,
+}
+
+/// What is urged when people are buzzed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UrgentVia {
+    /// A line of text that replies to the card.
+    Reply,
+    /// The card itself.
+    Message,
+}
+
+/// Language of everything people read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Locale {
+    /// Simplified Chinese.
+    ZhCn,
+    /// English.
+    En,
+}
+
+impl Locale {
+    /// The word in settings and the name of the templates' folder.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ZhCn => "zh-CN",
+            Self::En => "en",
+        }
+    }
+}
+
+/// What an app needs to log in to Feishu.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// `cli_…`
+    pub app_id: String,
+    /// Its secret.
+    pub app_secret: SecretString,
+}
+
+/// Everything that is wrong with the settings, one sentence each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct SettingsError(pub Vec<String>);
+
+impl SettingsError {
+    fn one(problem: impl Into<String>) -> Self {
+        Self(vec![problem.into()])
+    }
+}
+
+impl Settings {
+    /// Reads the file at `path` ([`DEFAULT_FILE`] in the working directory if
+    /// `None` and there is one), then the variables of `env` that start with
+    /// `LARKHORN__`. The other variables are ignored, and so are empty ones.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let default = Path::new(DEFAULT_FILE);
+        let path = path.or_else(|| default.is_file().then_some(default));
+        resolve::resolve(layers::read(path, env)?)
+    }
+
+    /// What is needed to log in to Feishu, or how to get it.
+    pub fn feishu_required(&self) -> Result<Credentials, SettingsError> {
+        match (&self.feishu.app_id, &self.feishu.app_secret) {
+            (Some(app_id), Some(app_secret)) => {
+                Ok(Credentials { app_id: app_id.clone(), app_secret: app_secret.clone() })
+            }
+            (id, secret) => {
+                let missing = [("app_id", id.is_none()), ("app_secret", secret.is_none())];
+                let names: Vec<_> = missing.iter().filter(|(_, m)| *m).map(|(n, _)| *n).collect();
+                Err(SettingsError::one(format!(
+                    "feishu.{} not set: create an app with a bot on the Feishu or Lark open platform and \
+                     put both under `feishu:` in {DEFAULT_FILE}, or set LARKHORN__FEISHU__APP_ID and \
+                     LARKHORN__FEISHU__APP_SECRET_FILE; `larkhorn demo` runs without an app",
+                    names.join(" and feishu."),
+                )))
+            }
+        }
+    }
+
+    /// Refuses to take alerts from strangers by accident: without a method of
+    /// authentication only a loopback address will do, unless `webhook.open` is set.
+    pub fn check_exposure(&self) -> Result<(), SettingsError> {
+        let listen = self.server.listen;
+        if self.webhook.is_guarded() || self.webhook.open || listen.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(SettingsError::one(format!(
+            "server.listen is {listen}, which others can reach, and nothing says who may deliver alerts: set \
+             webhook.bearer_token_file, webhook.basic or webhook.grafana_hmac_secret_file, listen on \
+             127.0.0.1, or set webhook.open: true if the network itself keeps strangers out",
+        )))
+    }
+}

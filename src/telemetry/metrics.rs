@@ -1,0 +1,263 @@
+//! Counters, gauges and histograms in the `OpenMetrics` text format.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// How many sources are counted by name; later ones are counted as `other`.
+/// Their names come from whoever delivers alerts, so they need a bound.
+pub const SOURCES_MAX: usize = 100;
+
+/// Upper bounds in seconds. A page is good within 2 s and useless after minutes.
+const SECONDS: [f64; 13] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0];
+
+type Labels<const N: usize> = [(&'static str, String); N];
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// What waits in the store at the moment of asking.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Waiting {
+    /// Age of the oldest webhook not dealt with, in seconds; 0 if there is none.
+    pub inbox_oldest_seconds: f64,
+    /// Age of the oldest job of the outbox, in seconds; 0 if there is none.
+    pub outbox_oldest_seconds: f64,
+    /// Incidents by state, each state once.
+    pub incidents: Vec<(&'static str, u64)>,
+}
+
+/// The process's metrics. Clones count into the same numbers.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    sources: Mutex<BTreeSet<String>>,
+    webhooks: Family<Labels<2>, Counter>,
+    incidents: Family<Labels<1>, Gauge>,
+    notifications: Family<Labels<1>, Counter>,
+    notifications_failed: Family<Labels<2>, Counter>,
+    notification_latency: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    escalation_lag: Histogram,
+    inbox_oldest: Seconds,
+    outbox_oldest: Seconds,
+    feishu_requests: Family<Labels<2>, Counter>,
+    reload_successful: Gauge,
+    template_failures: Counter,
+    alerts_unmatched: Counter,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Metrics {
+    /// All at zero. `version` is the program's own, for `build_info`.
+    pub fn new(version: &str) -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("larkhorn"),
+            sources: Mutex::default(),
+            webhooks: Family::default(),
+            incidents: Family::default(),
+            notifications: Family::default(),
+            notifications_failed: Family::default(),
+            notification_latency: Family::new_with_constructor(seconds),
+            escalation_lag: seconds(),
+            inbox_oldest: Seconds::default(),
+            outbox_oldest: Seconds::default(),
+            feishu_requests: Family::default(),
+            reload_successful: Gauge::default(),
+            template_failures: Counter::default(),
+            alerts_unmatched: Counter::default(),
+        };
+        inner.register(version);
+        inner.reload_successful.set(1);
+        Self(Arc::new(inner))
+    }
+
+    /// A webhook was answered with this status code.
+    pub fn webhook(&self, source: &str, code: u16) {
+        let labels = [("source", self.known(source)), ("code", code.to_string())];
+        self.0.webhooks.get_or_create(&labels).inc();
+    }
+
+    /// Feishu accepted a notification, so many seconds after it was due.
+    /// `channel`: `card`, `app`, `sms`, `phone`, …
+    pub fn notified(&self, channel: &str, latency_seconds: f64) {
+        let labels = [("channel", channel.to_owned())];
+        self.0.notifications.get_or_create(&labels).inc();
+        self.0.notification_latency.get_or_create(&labels).observe(latency_seconds);
+    }
+
+    /// A notification was given up, or only got through in another way.
+    /// Counts as a notification too, so failed / all is the failure rate.
+    pub fn notification_failed(&self, channel: &str, reason: &str) {
+        self.0.notifications.get_or_create(&[("channel", channel.to_owned())]).inc();
+        let labels = [("channel", channel.to_owned()), ("reason", reason.to_owned())];
+        self.0.notifications_failed.get_or_create(&labels).inc();
+    }
+
+    /// A step of an escalation ran so many seconds after its deadline.
+    pub fn escalation_lag(&self, seconds: f64) {
+        self.0.escalation_lag.observe(seconds);
+    }
+
+    /// Feishu answered a call: the name of the call and the code of the answer,
+    /// or a word such as `timeout` when there was none.
+    pub fn feishu_call(&self, api: &str, code: &str) {
+        self.0.feishu_requests.get_or_create(&[("api", api.to_owned()), ("code", code.to_owned())]).inc();
+    }
+
+    /// Settings and rules were read again, or the old ones were kept.
+    pub fn reloaded(&self, successful: bool) {
+        self.0.reload_successful.set(i64::from(successful));
+    }
+
+    /// A template failed and a plainer text took its place.
+    pub fn template_failed(&self) {
+        self.0.template_failures.inc();
+    }
+
+    /// So many alerts were owned by no rule.
+    pub fn unmatched(&self, alerts: u64) {
+        self.0.alerts_unmatched.inc_by(alerts);
+    }
+
+    /// Everything as `OpenMetrics` text, with what waits in the store now.
+    pub fn encode(&self, waiting: &Waiting) -> String {
+        self.0.inbox_oldest.set(waiting.inbox_oldest_seconds);
+        self.0.outbox_oldest.set(waiting.outbox_oldest_seconds);
+        for (state, count) in &waiting.incidents {
+            let labels = [("state", (*state).to_owned())];
+            self.0.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        match encode(&mut text, &self.0.registry) {
+            Ok(()) => text,
+            // Only a writer fails here, and a string does not.
+            Err(std::fmt::Error) => "# EOF\n".into(),
+        }
+    }
+
+    /// The source's name, or `other` when there are too many.
+    fn known(&self, source: &str) -> String {
+        let mut sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted =
+            sources.contains(source) || (sources.len() < SOURCES_MAX && sources.insert(source.to_owned()));
+        drop(sources);
+        if counted { source.to_owned() } else { "other".to_owned() }
+    }
+}
+
+impl Inner {
+    fn register(&mut self, version: &str) {
+        let r = &mut self.registry;
+        r.register("webhook_requests", "Webhooks answered", self.webhooks.clone());
+        r.register("incidents", "Incidents that are open", self.incidents.clone());
+        r.register("notifications", "Notifications tried", self.notifications.clone());
+        r.register(
+            "notifications_failed",
+            "Notifications that failed or took another way",
+            self.notifications_failed.clone(),
+        );
+        r.register(
+            "notification_latency_seconds",
+            "Time from due to accepted by Feishu",
+            self.notification_latency.clone(),
+        );
+        r.register(
+            "escalation_lag_seconds",
+            "How late steps of escalations ran",
+            self.escalation_lag.clone(),
+        );
+        r.register(
+            "inbox_oldest_seconds",
+            "Age of the oldest webhook not dealt with",
+            self.inbox_oldest.clone(),
+        );
+        r.register("outbox_oldest_seconds", "Age of the oldest job that waits", self.outbox_oldest.clone());
+        r.register(
+            "feishu_requests",
+            "Calls to Feishu by the code of the answer",
+            self.feishu_requests.clone(),
+        );
+        r.register(
+            "config_last_reload_successful",
+            "Whether the last reading of settings and rules succeeded",
+            self.reload_successful.clone(),
+        );
+        r.register(
+            "template_failures",
+            "Templates replaced by a plainer text",
+            self.template_failures.clone(),
+        );
+        r.register("alerts_unmatched", "Alerts that no rule owns", self.alerts_unmatched.clone());
+        r.register("build", "The running program", Info::new([("version", version.to_owned())]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_counted_under_its_name() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.webhook("prod", 200);
+        metrics.webhook("prod", 200);
+        metrics.notified("phone", 1.5);
+        metrics.notification_failed("sms", "quota");
+        metrics.escalation_lag(0.2);
+        metrics.feishu_call("send_message", "0");
+        metrics.feishu_call("send_message", "timeout");
+        metrics.reloaded(false);
+        metrics.template_failed();
+        metrics.unmatched(3);
+        let waiting = Waiting {
+            inbox_oldest_seconds: 4.0,
+            outbox_oldest_seconds: 0.5,
+            incidents: vec![("triggered", 7)],
+        };
+        let text = metrics.encode(&waiting);
+        for line in [
+            r#"larkhorn_webhook_requests_total{source="prod",code="200"} 2"#,
+            r#"larkhorn_incidents{state="triggered"} 7"#,
+            r#"larkhorn_notifications_total{channel="phone"} 1"#,
+            r#"larkhorn_notifications_total{channel="sms"} 1"#,
+            r#"larkhorn_notifications_failed_total{channel="sms",reason="quota"} 1"#,
+            r#"larkhorn_notification_latency_seconds_bucket{le="2.0",channel="phone"} 1"#,
+            "larkhorn_escalation_lag_seconds_count 1",
+            "larkhorn_inbox_oldest_seconds 4.0",
+            "larkhorn_outbox_oldest_seconds 0.5",
+            r#"larkhorn_feishu_requests_total{api="send_message",code="timeout"} 1"#,
+            "larkhorn_config_last_reload_successful 0",
+            "larkhorn_template_failures_total 1",
+            "larkhorn_alerts_unmatched_total 3",
+            r#"larkhorn_build_info{version="1.2.3"} 1"#,
+        ] {
+            assert!(text.lines().any(|l| l == line), "missing {line}\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn many_sources_cannot_fill_the_memory() {
+        let metrics = Metrics::new("1.2.3");
+        for n in 0..SOURCES_MAX + 50 {
+            metrics.webhook(&format!("s{n}"), 200);
+        }
+        metrics.webhook("s0", 200);
+        let text = metrics.encode(&Waiting::default());
+        assert_eq!(text.matches("larkhorn_webhook_requests_total{").count(), SOURCES_MAX + 1);
+        assert!(text.contains(r#"larkhorn_webhook_requests_total{source="other",code="200"} 50"#), "{text}");
+        assert!(text.contains(r#"larkhorn_webhook_requests_total{source="s0",code="200"} 2"#), "{text}");
+    }
+}
