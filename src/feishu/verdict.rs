@@ -80,6 +80,30 @@ pub enum Verdict {
     GiveUp,
 }
 
+impl Verdict {
+    /// The word for it in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RetryAfter(_) => "rate_limited",
+            Self::Unknown => "unknown",
+            Self::NotSent => "unreachable",
+            Self::Credentials => "credentials",
+            Self::TargetInvalid => "target_invalid",
+            Self::NotInChat => "not_in_chat",
+            Self::ChatGone => "chat_gone",
+            Self::PersonGone => "person_gone",
+            Self::TooManyUnread => "too_many_unread",
+            Self::QuotaUsedUp => "quota",
+            Self::CardRejected => "card_rejected",
+            Self::TooLong => "too_long",
+            Self::ContentRefused => "content_refused",
+            Self::MessageGone => "message_gone",
+            Self::Forbidden => "forbidden",
+            Self::GiveUp => "given_up",
+        }
+    }
+}
+
 /// Pause after a refusal that names none.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Pause after "too frequently on this message", limited at 5 a second.

@@ -72,8 +72,10 @@ impl Courier {
         }
         let names: Vec<String> = buzz.people.iter().map(|p| p.name.clone()).collect();
         let total = u16::try_from(incident.standing.policy.steps.len()).unwrap_or(u16::MAX);
-        let text =
-            Content::Text(self.cards.load().buzz_line(incident, buzz.urgent, (buzz.step + 1, total), &names));
+        let worst = self.store.alerts(id, 1).await?;
+        let values = worst.first().map(|held| held.alert.values.as_ref()).unwrap_or_default();
+        let step = (buzz.step + 1, total);
+        let text = Content::Text(self.cards.load().buzz_line(incident, values, step, &names));
         let now = self.clock.now();
         let uuid = &buzz.claim.uuid;
         let sent = match card {

@@ -1,11 +1,13 @@
 //! Cards: posted once per place, then kept up to date.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::people::LookUpError;
 use super::{Courier, Outcome};
-use crate::domain::{Destination, Happening, Incident};
-use crate::feishu::{Address, CallError, Content, Verdict};
+use crate::domain::{Destination, Fact, Happening, Incident, RecordedEntry, Urgent};
+use crate::feishu::{Address, CallError, CardInput, Content, ListedAlert, Paged, Verdict};
 use crate::store::{Card, Claim, StoreError};
 
 /// Alerts that a card lists at most; the rest is counted.
@@ -102,7 +104,14 @@ impl Courier {
             Some(id) => self.store.alerts(id, LISTED_MAX).await?,
             None => Vec::new(),
         };
-        let rendered = self.cards.load().render(incident, &alerts, self.clock.now());
+        let timeline = match incident.id {
+            Some(id) => self.store.timeline(id).await?,
+            None => Vec::new(),
+        };
+        let listed: Vec<ListedAlert<'_>> =
+            alerts.iter().map(|held| ListedAlert { alert: &held.alert, member: held.member }).collect();
+        let input = CardInput { incident, alerts: &listed, paged: &paged(&timeline) };
+        let rendered = self.cards.load().render(&input, self.clock.now());
         if let Some(problem) = rendered.problem {
             self.metrics.template_failed();
             tracing::warn!(template = incident.template, problem, "the template failed; the built-in card serves");
@@ -138,6 +147,25 @@ impl Courier {
         let instead = "people are paged directly; the place is tried again every 5 minutes";
         outcome.note(failed(claim, "post", &reason, instead))
     }
+}
+
+/// Who was paged so far, loudest first, as the steps in the timeline say.
+fn paged(timeline: &[RecordedEntry]) -> Vec<Paged> {
+    let mut loudest: BTreeMap<&str, Urgent> = BTreeMap::new();
+    for entry in timeline.iter().filter(|entry| entry.kind == "stepped") {
+        let fact = |wanted: &str| entry.facts.iter().find(|(name, _)| name == wanted).map(|(_, fact)| fact);
+        let Some(Fact::List(people)) = fact("people") else { continue };
+        let Some(Fact::Text(word)) = fact("urgent") else { continue };
+        let Some(urgent) = Urgent::from_word(word).filter(|urgent| *urgent > Urgent::None) else { continue };
+        for name in people {
+            let before = loudest.entry(name).or_default();
+            *before = urgent.max(*before);
+        }
+    }
+    let mut paged: Vec<Paged> =
+        loudest.into_iter().map(|(name, urgent)| Paged { name: name.to_owned(), urgent }).collect();
+    paged.sort_by_key(|p| std::cmp::Reverse(p.urgent));
+    paged
 }
 
 /// Whether another content might be accepted where this one was not.

@@ -104,7 +104,7 @@ impl Engine {
         desk.load(self.store.as_ref(), &parcels).await?;
         let roster = Reachable { rules: &rules };
         for parcel in parcels {
-            self.metrics.alerts_unmatched(parcel.unmatched);
+            self.metrics.unmatched(parcel.unmatched);
             desk.apply(&rules, &roster, parcel, now);
         }
         let done = deliveries.iter().map(|d| d.id).collect();

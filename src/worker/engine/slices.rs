@@ -34,7 +34,7 @@ pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -
         let parcel = [Parcel::sort(&rules, &delivery.content.source, &header, slice)];
         desk.load(engine.store.as_ref(), &parcel).await?;
         let [parcel] = parcel;
-        engine.metrics.alerts_unmatched(parcel.unmatched);
+        engine.metrics.unmatched(parcel.unmatched);
         desk.apply(&rules, &Reachable { rules: &rules }, parcel, now);
         let changes = desk.changes();
         let commit = Commit { at: now, done: Vec::new(), taken: Some((delivery.id, taken)), changes };

@@ -1,0 +1,91 @@
+//! Reads rules and templates from disk; the rooms that understand them are pure.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::feishu::Cards;
+use crate::rules::{RuleSet, SourceFile, Warning};
+use crate::settings::Settings;
+
+/// Rules that can be used, with what is questionable about them.
+pub struct CheckedRules {
+    /// The rules.
+    pub rules: RuleSet,
+    /// What a reviewer should look at.
+    pub warnings: Vec<Warning>,
+    /// How many files they came from.
+    pub files: usize,
+}
+
+/// Reads a rules file, or every `*.yaml` and `*.yml` of a folder in name order.
+///
+/// # Errors
+///
+/// All mistakes in the rules at once, one per line with file, line and column;
+/// or what cannot be read, and how to name another place.
+pub fn read_rules(path: &Path) -> anyhow::Result<CheckedRules> {
+    let files = rule_files(path)?;
+    let named: Vec<(String, String)> = files
+        .iter()
+        .map(|file| Ok((file.display().to_string(), read(file)?)))
+        .collect::<anyhow::Result<_>>()?;
+    let sources: Vec<SourceFile<'_>> = named.iter().map(|(path, text)| SourceFile { path, text }).collect();
+    match RuleSet::load(&sources) {
+        Ok((rules, warnings)) => Ok(CheckedRules { rules, warnings, files: files.len() }),
+        Err(errors) => {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            bail!("{}", lines.join("\n"))
+        }
+    }
+}
+
+fn rule_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let hint = "`rules:` in larkhorn.yaml or `--rules` names the file or folder";
+    let entries = std::fs::read_dir(path)
+        .with_context(|| format!("{}: rules cannot be read; {hint}", path.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.with_context(|| format!("{}: rules cannot be read", path.display()))?.path();
+        if file.is_file() && file.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        bail!("{}: no *.yaml file with rules in this folder; {hint}", path.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The cards as the settings want them, with the templates of the folder in
+/// place of their namesakes. The folder need not exist.
+///
+/// # Errors
+///
+/// A template file that cannot be read. One that cannot be *parsed* is only
+/// logged: the built-in one serves.
+pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<Cards> {
+    let locale = settings.feishu.locale;
+    let mut overrides = Vec::new();
+    let folder = settings.templates.join(locale.as_str());
+    for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+        let file = entry.with_context(|| format!("{}: templates cannot be read", folder.display()))?.path();
+        let Some(name) = file.file_name().and_then(|n| n.to_str()) else { continue };
+        if name.ends_with(".hbs") {
+            overrides.push((format!("{}/{name}", locale.as_str()), read(&file)?));
+        }
+    }
+    let (cards, problems) = Cards::new(locale, settings.timezone.clone(), &overrides);
+    for problem in problems {
+        tracing::error!("{problem}; the built-in template serves");
+    }
+    Ok(cards)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read as text", file.display()))
+}

@@ -1,0 +1,235 @@
+//! Wires the rooms into a running pager: start, stop, reload, readiness, and
+//! the only real clock.
+//!
+//! # Order
+//!
+//! Start: settings are checked and rules read first, so that a mistake ends the
+//! process before it has touched anything; then the store is opened, pins are
+//! reconciled, the listener bound, and engine and courier let loose. Feishu need
+//! not be there: webhooks are kept, and go out when it is back.
+//!
+//! Stop: the listener closes and requests under way are answered, the engine
+//! empties the inbox as far as it gets, the courier finishes its calls. What is
+//! left is in the store.
+
+mod clock;
+mod files;
+mod readiness;
+mod reload;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+pub use clock::SystemClock;
+pub use files::{CheckedRules, read_rules};
+
+use crate::domain::Clock;
+use crate::feishu::{self, Client, ClientConfig};
+use crate::http;
+use crate::settings::{Settings, StoreUrl};
+use crate::store::{Store, sqlite::SqliteStore};
+use crate::telemetry::Metrics;
+use crate::worker::courier::Courier;
+use crate::worker::engine::Engine;
+
+/// For a whole call to Feishu, in seconds. Shorter than a job's lease.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// For connecting to Feishu.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the engine looks into the store without being woken.
+const POLL: Duration = Duration::from_millis(250);
+/// Pause after the store failed the engine.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a stop waits for the engine and the courier.
+const DRAIN: Duration = Duration::from_secs(9);
+
+/// A pager that runs.
+pub struct Running {
+    addr: SocketAddr,
+    server: ServerHandle,
+    server_ended: JoinHandle<std::io::Result<()>>,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    store: Arc<SqliteStore>,
+    reload: Arc<reload::FileReload>,
+}
+
+/// Starts a pager.
+///
+/// # Errors
+///
+/// Anything that keeps it from working at all, with the way out. A Feishu that
+/// cannot be reached is not among them.
+pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
+    settings.check_exposure()?;
+    let credentials = settings.feishu_required()?;
+    let checked = read_rules(&settings.rules)?;
+    for warning in &checked.warnings {
+        tracing::warn!("{warning}");
+    }
+    let rules = Arc::new(ArcSwap::from_pointee(checked.rules));
+    let cards = Arc::new(ArcSwap::from_pointee(files::read_cards(&settings)?));
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    metrics.reloaded(true);
+    let config = ClientConfig {
+        base_url: settings.feishu.base_url.clone(),
+        app_id: credentials.app_id,
+        app_secret: credentials.app_secret,
+        timeout: CALL_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
+    };
+    let client = Client::new(config, Arc::new(Counted(metrics.clone())))?;
+    let listen = settings.server.listen;
+    let listener = TcpListener::bind(listen)
+        .with_context(|| format!("cannot listen on {listen}; is another process there? server.listen names the address"))?;
+    listener.set_nonblocking(true)?;
+    let addr = listener.local_addr()?;
+    let StoreUrl::Sqlite(path) = &settings.store;
+    let store = Arc::new(SqliteStore::open(path)?);
+    let reconciled = store.reconcile_pins(clock.now()).await?;
+    if reconciled > 0 {
+        tracing::info!(places = reconciled, "pins differ from what is wanted; putting them right");
+    }
+
+    let (stop, stopped) = watch::channel(false);
+    let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let shared: Arc<dyn Store> = store.clone();
+    let engine =
+        Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
+    let courier = Courier::new(
+        shared.clone(),
+        client.clone(),
+        cards.clone(),
+        metrics.clone(),
+        clock.clone(),
+        settings.feishu.urgent_via,
+    );
+    let readiness = readiness::Watch::new(shared.clone(), clock.clone());
+    let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
+    let state = http::State {
+        store: shared,
+        reload: reload.clone(),
+        readiness: readiness.clone(),
+        inbox_signal: inbox_signal.clone(),
+        clock: clock.clone(),
+        metrics,
+        access: http::Access::of(&settings),
+        limits: http::Limits::of(&settings),
+    };
+    let server = http::serve(listener, state, http_workers())?;
+    let handle = server.handle();
+    let server_ended = tokio::spawn(server);
+    let workers = vec![
+        tokio::spawn(run_engine(engine, clock, inbox_signal, stopped.clone())),
+        tokio::spawn(Arc::new(courier).run(outbox_signal, stopped.clone())),
+        tokio::spawn(readiness.run(client, stopped)),
+    ];
+    tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
+    Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Reads rules and templates again; bad ones change nothing.
+    pub async fn reload(&self) {
+        use http::Reload;
+        if let Err(problems) = self.reload.reload().await {
+            for problem in problems {
+                tracing::error!("not reloaded: {problem}");
+            }
+        }
+    }
+
+    /// Waits until the server ends by itself, which it does only in trouble.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        match (&mut self.server_ended).await {
+            Ok(Ok(())) => anyhow::anyhow!("the HTTP server stopped by itself"),
+            Ok(Err(error)) => anyhow::Error::new(error).context("the HTTP server failed"),
+            Err(error) => anyhow::Error::new(error).context("the HTTP server crashed"),
+        }
+    }
+
+    /// Stops in order; see the module. Takes at most about ten seconds.
+    pub async fn stop(self) {
+        let drained = tokio::time::timeout(DRAIN, async {
+            self.server.stop(true).await;
+            self.stop.send_replace(true);
+            for worker in self.workers {
+                if let Err(error) = worker.await {
+                    tracing::error!(%error, "a worker crashed");
+                }
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("stopped before everything was sent; the rest goes out after the next start");
+        }
+        if let Err(error) = self.store.close().await {
+            tracing::error!(%error, "the store did not close cleanly; nothing is lost");
+        }
+    }
+}
+
+/// Two HTTP workers do: the work of a request is a few microseconds and a wait for the disk.
+fn http_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2)
+}
+
+/// Turns of the engine, quick when woken, sure by polling. A stop is heeded when
+/// the inbox is empty.
+async fn run_engine(engine: Engine, clock: Arc<dyn Clock>, signal: Arc<Notify>, stop: watch::Receiver<bool>) {
+    let engine = Arc::new(engine);
+    loop {
+        let (turning, now) = (Arc::clone(&engine), clock.now());
+        // On a task of its own: a panic must not end the loop.
+        let turn = tokio::spawn(async move { turning.turn(now).await }).await;
+        let busy = match turn {
+            Ok(Ok(busy)) => busy,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the engine cannot work");
+                tokio::time::sleep(STORE_PAUSE).await;
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "the engine crashed on a turn");
+                tokio::time::sleep(STORE_PAUSE).await;
+                false
+            }
+        };
+        if busy {
+            continue;
+        }
+        if *stop.borrow() {
+            return;
+        }
+        tokio::select! {
+            () = signal.notified() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+/// Counts calls to Feishu.
+struct Counted(Metrics);
+
+impl feishu::Observer for Counted {
+    fn called(&self, api: &'static str, code: i64) {
+        self.0.feishu_call(api, &code.to_string());
+    }
+}
+
+/// How long ago, in seconds, never negative.
+fn age_seconds(then: Option<Timestamp>, now: Timestamp) -> f64 {
+    then.map_or(0.0, |then| now.duration_since(then).as_secs_f64().max(0.0))
+}
