@@ -1,1 +1,215 @@
-//! Placeholder.
+//! Reads the rules and answers from them: which rule owns an alert, which
+//! severity it has, which incident it belongs to, who is to be paged.
+//!
+//! The edge reads the files and hands their texts to [`RuleSet::load`]; nothing
+//! here opens a file or reads a clock. A [`RuleSet`] never changes: a reload makes
+//! a new one, or keeps the old one when the new text has mistakes.
+//!
+//! # Invariants
+//!
+//! * A loaded set is closed: every person, chat and severity it names exists in it.
+//! * All mistakes are reported at once, each with `file:line:column` and a way out.
+//! * Same files, same set, whatever order they are passed in.
+//! * [`RuleSet::route`] agrees with asking every rule in order (proved by property test).
+//!
+//! When a step runs and how loudly is said by `escalation`; how people are found
+//! in Feishu's directory by `feishu`. Neither belongs here.
+
+#![warn(missing_docs)]
+
+mod document;
+mod duration;
+mod finding;
+mod load;
+mod matcher;
+mod pattern;
+mod router;
+mod severity;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{ChatId, IncidentKey, Labels, Person, Policy, Recipients, Severity, Target};
+
+pub use finding::{Finding, RuleError, Warning};
+pub use matcher::{MatchOp, Matcher};
+pub use router::{Origin, Route, Router, Scratch};
+use severity::SeverityTable;
+
+/// A rules file that the edge has read.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceFile<'a> {
+    /// Its name in messages; the files are taken in the order of their names.
+    pub path: &'a str,
+    /// Its content.
+    pub text: &'a str,
+}
+
+/// One rule, with all its names resolved and its defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Unique; part of the identity of its incidents.
+    pub name: String,
+    /// What an alert must pass; empty: every alert does.
+    pub matchers: Arc<[Matcher]>,
+    /// Chats that get the card, each once, in the rule's order.
+    pub chats: Vec<ChatId>,
+    /// Whom to page: one step at once for `notify`, no step without.
+    pub policy: Policy,
+    /// Whether to pin; `None`: as the severity says.
+    pub pin: Option<bool>,
+    /// The card's template, `templates/<locale>/<template>.hbs`.
+    pub template: String,
+    /// Labels whose values make the group, sorted; `None`: the sender's groups.
+    /// An empty list makes one incident of all alerts of the rule.
+    pub group_by: Option<Vec<String>>,
+    /// How long a new incident collects alerts before it pages. Not negative.
+    pub group_wait: SignedDuration,
+    /// A re-fire so soon after the end reopens the incident. Not negative.
+    pub reopen_within: SignedDuration,
+    /// Whether later rules may match an alert of this rule too.
+    pub continues: bool,
+}
+
+impl Rule {
+    /// Which incident an alert that this rule owns belongs to.
+    ///
+    /// The group is a digest of the sender's `(source, receiver, group key)`, or
+    /// of the values of the rule's `group_by` labels (`__source__` and
+    /// `__receiver__` count as such). It is stored: the digest must not change
+    /// from release to release, or open incidents lose their alerts.
+    pub fn incident_key(&self, labels: &Labels<'_>, origin: Origin<'_>, group_key: &str) -> IncidentKey {
+        let group = match &self.group_by {
+            None => digest("sender", [origin.source, origin.receiver, group_key]),
+            Some(names) => digest("labels", names.iter().flat_map(|n| [n.as_str(), origin.value(labels, n)])),
+        };
+        IncidentKey { rule: self.name.clone(), group }
+    }
+}
+
+/// The rules as loaded: consistent, resolved, ready to answer.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    router: Router,
+    severities: SeverityTable,
+    people: BTreeMap<String, Person>,
+    chats: BTreeMap<String, ChatId>,
+}
+
+impl RuleSet {
+    /// Reads and joins rules files: lists one after the other in the order of
+    /// the file names, mappings united. The set with things worth a second look,
+    /// or every mistake found, both in the order of their places.
+    ///
+    /// What a file may leave out:
+    ///
+    /// | key | default |
+    /// |---|---|
+    /// | `severities` | `critical` (phone, pin), `warning` (app), `info` (none), which understand the usual words, `p0`–`p5`, `sev0`–`sev5` and `1`–`5` |
+    /// | `default_severity` | `warning` if there is one, else the quietest that buzzes, else the loudest |
+    /// | a severity's `values` | its name, which always counts |
+    /// | a severity's `pin` | `false` |
+    /// | a rule's `match` | every alert |
+    /// | a rule's `pin` | the severity's |
+    /// | a rule's `template` | `alert` |
+    /// | a rule's `group_by` | the sender's groups |
+    /// | a rule's `group_wait` | `0s` |
+    /// | a rule's `reopen_within` | `10m` |
+    pub fn load(files: &[SourceFile<'_>]) -> Result<(Self, Vec<Warning>), Vec<RuleError>> {
+        load::load(files)
+    }
+
+    /// Which rules an alert falls to, as positions in [`rules`](Self::rules): the
+    /// first that matches, and later ones as long as each matching rule continues.
+    pub fn route_into<'s>(
+        &self,
+        labels: &Labels<'_>,
+        origin: Origin<'_>,
+        scratch: &'s mut Scratch,
+    ) -> &'s [usize] {
+        self.router.route(labels, origin, scratch)
+    }
+
+    /// [`route_into`](Self::route_into) for callers without a scratch.
+    pub fn route(&self, labels: &Labels<'_>, origin: Origin<'_>) -> Vec<usize> {
+        self.router.route(labels, origin, &mut Scratch::default()).to_vec()
+    }
+
+    /// All rules, in their order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// How bad an alert is: of its labels `severity`, `priority` and `level` the
+    /// first whose value, in any case, the table knows; else the default severity.
+    pub fn severity(&self, labels: &Labels<'_>) -> &Severity {
+        self.severities.of(labels)
+    }
+
+    /// The severity table, loudest first. Never empty.
+    pub fn severities(&self) -> &[Severity] {
+        self.severities.rows()
+    }
+
+    /// Who the targets are at `now`: people and chats, each once, in the targets'
+    /// order. Names that are gone come second: a policy outlives the rules it
+    /// was made from.
+    pub fn recipients(&self, targets: &[Target], _now: Timestamp) -> (Recipients, Vec<String>) {
+        let mut found = Recipients::default();
+        let mut missing = Vec::new();
+        for target in targets {
+            match target {
+                Target::Person(name) => {
+                    add_once(&mut found.people, self.people.get(name), name, &mut missing)
+                }
+                Target::Chat(name) => add_once(&mut found.chats, self.chats.get(name), name, &mut missing),
+            }
+        }
+        (found, missing)
+    }
+
+    /// The person of that name.
+    pub fn person(&self, name: &str) -> Option<&Person> {
+        self.people.get(name)
+    }
+
+    /// All people, by name.
+    pub fn people(&self) -> impl ExactSizeIterator<Item = &Person> {
+        self.people.values()
+    }
+
+    /// The chat of that name.
+    pub fn chat(&self, name: &str) -> Option<&ChatId> {
+        self.chats.get(name)
+    }
+
+    /// All chats with their names, by name.
+    pub fn chats(&self) -> impl ExactSizeIterator<Item = (&str, &ChatId)> {
+        self.chats.iter().map(|(name, id)| (name.as_str(), id))
+    }
+}
+
+fn add_once<T: Clone + PartialEq>(to: &mut Vec<T>, one: Option<&T>, name: &str, missing: &mut Vec<String>) {
+    match one {
+        Some(one) if to.contains(one) => {}
+        Some(one) => to.push(one.clone()),
+        None => missing.push(name.to_owned()),
+    }
+}
+
+/// 128 bits of a SHA-256 in hexadecimal. Each part goes with its length, so that
+/// no two lists of parts read the same.
+fn digest<'a>(kind: &'a str, parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in std::iter::once(kind).chain(parts) {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        hash.update(length.to_be_bytes());
+        hash.update(part);
+    }
+    let bytes = hash.finalize();
+    hex::encode(bytes.get(..16).unwrap_or(&bytes))
+}

@@ -1,0 +1,223 @@
+//! One rules file as YAML spells it: keys and types, nothing resolved.
+//!
+//! Unknown keys and wrong types stop the file here. What can be wrong in a
+//! value (durations, matchers, names of others) is kept as text with its place,
+//! so that [`load`](super::load) can report all such mistakes at once. A new
+//! section of the contract becomes a field of [`Document`], a new key of a rule
+//! a field of [`RuleEntry`]; until then it is an unknown key.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Error, Location, Spanned};
+
+use super::finding::{Finding, Place, unknown};
+
+/// Text with its place.
+pub(super) type Text = Spanned<String>;
+
+/// The top of a file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    #[serde(default)]
+    pub(super) severities: Option<Vec<SeverityEntry>>,
+    #[serde(default)]
+    pub(super) default_severity: Option<Text>,
+    #[serde(default)]
+    pub(super) people: Option<Entries<Spanned<PersonEntry>>>,
+    #[serde(default)]
+    pub(super) chats: Option<Entries<Text>>,
+    #[serde(default)]
+    pub(super) rules: Option<Vec<RuleEntry>>,
+}
+
+/// A row of `severities`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeverityEntry {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) values: Option<Spanned<Vec<Text>>>,
+    pub(super) urgent: Text,
+    #[serde(default)]
+    pub(super) pin: bool,
+}
+
+/// A value of `people`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonEntry {
+    #[serde(default)]
+    pub(super) open_id: Option<Text>,
+    #[serde(default)]
+    pub(super) user_id: Option<Text>,
+    #[serde(default)]
+    pub(super) union_id: Option<Text>,
+    #[serde(default)]
+    pub(super) email: Option<Text>,
+    #[serde(default)]
+    pub(super) mobile: Option<Text>,
+}
+
+/// An item of `rules`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleEntry {
+    pub(super) name: Text,
+    #[serde(default, rename = "match")]
+    pub(super) matchers: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub(super) chat: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub(super) notify: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(super) pin: Option<bool>,
+    #[serde(default)]
+    pub(super) template: Option<Text>,
+    #[serde(default)]
+    pub(super) group_by: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(super) group_wait: Option<Text>,
+    #[serde(default, rename = "continue")]
+    pub(super) continues: bool,
+    #[serde(default)]
+    pub(super) reopen_within: Option<Text>,
+}
+
+/// A text or a list of texts.
+#[derive(Debug)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<Text>),
+}
+
+impl OneOrMany {
+    /// All texts with their places.
+    pub(super) fn texts(spanned: Spanned<Self>) -> Vec<Text> {
+        match spanned.value {
+            Self::One(text) => vec![Spanned::new(text, spanned.referenced, spanned.defined)],
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<OneOrMany, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = items.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMany::Many(texts))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// A mapping with the places of its keys, in the order of the file.
+#[derive(Debug)]
+pub(super) struct Entries<V>(pub(super) Vec<(Text, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Pairs<V> {
+            type Value = Entries<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping of names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<V>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Entries(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs(PhantomData))
+    }
+}
+
+/// Reads a file. An empty one is an empty document.
+pub(super) fn parse(path: &str, text: &str) -> Result<Document, Finding> {
+    from_yaml::<Option<Document>>(text).map(Option::unwrap_or_default).map_err(|error| {
+        let place = place(path, error.location().unwrap_or(Location::UNKNOWN));
+        place.finding(explain(&error))
+    })
+}
+
+fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    // Written-out nodes are limited by the text's own size, so the limits grow
+    // with it; those on aliases stay, and with them the guard against bombs.
+    let budget = serde_saphyr::budget! {
+        max_nodes: text.len().max(250_000),
+        max_events: text.len().saturating_mul(2).max(1_000_000),
+    };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options)
+}
+
+/// A location of the YAML reader as a place; an unknown one is the file's start.
+pub(super) fn place(path: &str, location: Location) -> Place<'_> {
+    Place { path, line: location.line().max(1), column: location.column().max(1) }
+}
+
+/// The reader's message in the words of a rules file.
+fn explain(error: &Error) -> String {
+    if let Error::SerdeUnknownField { field, expected, .. } = error {
+        return unknown("key", "keys", field, expected.iter().copied());
+    }
+    if let Error::SerdeMissingField { field, .. } = error {
+        return format!("the key {field:?} is missing here");
+    }
+    if let Error::DuplicateMappingKey { key, .. } = error {
+        let key = key.as_deref().unwrap_or_default();
+        return format!("the key {key:?} is already given in this mapping; keep one of them");
+    }
+    if let Error::Unexpected { expected, .. } = error {
+        let wanted = match *expected {
+            "sequence start" => "a list, as in [a, b]",
+            "mapping start" => "a mapping, as in {key: value}",
+            "string scalar" => "a text",
+            other => other,
+        };
+        return format!("expected {wanted}");
+    }
+    if let Error::NullIntoString { .. } = error {
+        return "a value is missing here; write it, or \"\" for an empty text".to_owned();
+    }
+    if let Error::InvalidBooleanStrict { .. } = error {
+        return "expected true or false".to_owned();
+    }
+    if let Error::SerdeInvalidType { unexpected, expected, .. } = error {
+        return format!("expected {expected}, found {unexpected}; quote what is a text");
+    }
+    if let Error::AliasError { error, .. } = error {
+        return explain(error);
+    }
+    let text = error.to_string();
+    let place = text.rfind(" at line ").unwrap_or(text.len());
+    format!("bad YAML: {}", text.get(..place).unwrap_or(&text))
+}

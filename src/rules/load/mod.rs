@@ -1,0 +1,162 @@
+//! Joins parsed files into one [`RuleSet`], collecting every mistake on the way.
+//!
+//! Each section of the contract has its part here that takes it out of all
+//! documents and resolves it: severities, then people and chats, then the rules
+//! that name them. What a section resolved to is passed to those that refer to
+//! it, so a new section (policies, schedules, teams) comes before the rules.
+
+mod contacts;
+mod lint;
+mod rules;
+mod severities;
+
+use std::collections::BTreeMap;
+
+use super::document::{self, Document, Text};
+use super::finding::{Finding, Place, unknown};
+use super::{Route, Router, RuleSet, SourceFile};
+
+/// See [`RuleSet::load`].
+pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), Vec<Finding>> {
+    let mut files = files.to_vec();
+    files.sort_by_key(|file| file.path);
+    let mut notes = Notes { complete: true, ..Notes::default() };
+    let mut documents = Vec::with_capacity(files.len());
+    for file in files {
+        match document::parse(file.path, file.text) {
+            Ok(document) => documents.push((file, document)),
+            Err(error) => {
+                notes.errors.push(error);
+                notes.complete = false;
+            }
+        }
+    }
+    let severities = severities::load(&mut documents, &mut notes);
+    let people = contacts::people(&mut documents, &mut notes);
+    let chats = contacts::chats(&mut documents, &mut notes);
+    let rules = rules::load(&mut documents, &people, &chats, &mut notes);
+    lint::look(&rules, &people, &chats, &mut notes);
+
+    let Notes { mut errors, mut warnings, .. } = notes;
+    errors.sort();
+    warnings.sort();
+    let Some(severities) = severities.filter(|_| errors.is_empty()) else { return Err(errors) };
+    let rules: Vec<_> = rules.into_iter().map(|(_, rule)| rule).collect();
+    let route = |rule: &super::Rule| Route { matchers: rule.matchers.clone(), continues: rule.continues };
+    let router = Router::new(rules.iter().map(route).collect());
+    let (people, chats) = (people.into_values(), chats.into_values());
+    Ok((RuleSet { rules, router, severities, people, chats }, warnings))
+}
+
+/// The files with what they hold.
+type Documents<'a> = [(SourceFile<'a>, Document)];
+
+/// What is to be said about the files.
+#[derive(Default)]
+struct Notes {
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+    /// Every file could be read. Else a missing name may be in one that could not.
+    complete: bool,
+}
+
+impl Notes {
+    fn error(&mut self, place: Place<'_>, message: impl Into<String>) {
+        self.errors.push(place.finding(message));
+    }
+
+    fn warning(&mut self, place: Place<'_>, message: impl Into<String>) {
+        self.warnings.push(place.finding(message));
+    }
+
+    /// Says that a name was not found, unless a file that may define it is unread.
+    fn not_found<'n>(
+        &mut self,
+        place: Place<'_>,
+        kind: Kind,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) {
+        if self.complete {
+            self.error(place, unknown(kind.noun, kind.plural, name, known));
+        }
+    }
+
+    /// Whether a name may be used: something is in it, and nothing that means
+    /// something else where it is referred to (`person:lin`).
+    fn accepts_name(&mut self, kind: Kind, name: &str, place: Place<'_>) -> bool {
+        let noun = kind.noun;
+        let complaint = if name.trim().is_empty() {
+            format!("this {noun} has an empty name")
+        } else if name.trim() != name {
+            format!("{noun} {name:?}: a name neither starts nor ends with space")
+        } else if name.contains(':') {
+            format!("{noun} {name:?}: a name holds no colon, it separates kinds as in person:lin")
+        } else {
+            return true;
+        };
+        self.error(place, complaint);
+        false
+    }
+}
+
+/// What something named is called in messages.
+#[derive(Clone, Copy)]
+struct Kind {
+    noun: &'static str,
+    plural: &'static str,
+}
+
+const PERSON: Kind = Kind { noun: "person", plural: "people" };
+const CHAT: Kind = Kind { noun: "chat", plural: "chats" };
+const SEVERITY: Kind = Kind { noun: "severity", plural: "severities" };
+const RULE: Kind = Kind { noun: "rule", plural: "rules" };
+
+/// Named things with the places that define them.
+struct Registry<'a, V> {
+    kind: Kind,
+    entries: BTreeMap<String, (Place<'a>, V)>,
+}
+
+impl<'a, V> Registry<'a, V> {
+    fn new(kind: Kind) -> Self {
+        Self { kind, entries: BTreeMap::new() }
+    }
+
+    /// Adds something, or says where its name is taken already. The first stays.
+    fn add(&mut self, name: &str, place: Place<'a>, value: V, notes: &mut Notes) {
+        if !notes.accepts_name(self.kind, name, place) {
+            return;
+        }
+        match self.entries.get(name) {
+            Some((first, _)) => {
+                let noun = self.kind.noun;
+                notes.error(
+                    place,
+                    format!("{noun} {name:?} is already defined at {first}; rename one of them"),
+                );
+            }
+            None => {
+                self.entries.insert(name.to_owned(), (place, value));
+            }
+        }
+    }
+
+    /// The thing of that name; says so if there is none.
+    fn find(&self, name: &str, place: Place<'_>, notes: &mut Notes) -> Option<&V> {
+        let found = self.entries.get(name);
+        if found.is_none() {
+            notes.not_found(place, self.kind, name, self.entries.keys().map(String::as_str));
+        }
+        found.map(|(_, value)| value)
+    }
+
+    fn into_values(self) -> BTreeMap<String, V> {
+        self.entries.into_iter().map(|(name, (_, value))| (name, value)).collect()
+    }
+}
+
+/// Where a text stands.
+fn place_of<'a>(file: &SourceFile<'a>, text: &Text) -> Place<'a> {
+    document::place(file.path, text.referenced)
+}

@@ -1,0 +1,116 @@
+//! `severities` and `default_severity`.
+
+use std::collections::BTreeMap;
+
+use super::{Documents, Kind, Notes, Place, SEVERITY, place_of};
+use crate::domain::{Severity, Urgent};
+use crate::rules::document::{SeverityEntry, Text, place};
+use crate::rules::severity::{SeverityTable, fold};
+
+const URGENT: Kind = Kind { noun: "urgent", plural: "values of urgent" };
+
+/// The table; `None` when mistakes left no row.
+pub(super) fn load(documents: &mut Documents<'_>, notes: &mut Notes) -> Option<SeverityTable> {
+    let mut table = Draft::default();
+    let mut values = Vec::new();
+    for (file, document) in documents.iter_mut() {
+        for entry in document.severities.take().into_iter().flatten() {
+            let at = place_of(file, &entry.name);
+            if entry.values.as_ref().is_some_and(|values| values.value.is_empty()) {
+                let at = entry.values.as_ref().map_or(at, |values| place(file.path, values.referenced));
+                notes.error(at, "empty values; leave the key out to use the severity's name alone");
+            }
+            let words = entry.values.as_ref().map(|values| values.value.clone()).unwrap_or_default();
+            if let Some(row) = table.add(&entry, at, place_of(file, &entry.urgent), notes) {
+                values.extend(words.into_iter().map(|word| (row, place_of(file, &word), word.value)));
+            }
+        }
+    }
+    for (row, at, word) in values {
+        table.claim(row, &word, at, notes);
+    }
+    let words = table.words.into_iter().map(|(word, (row, _))| (word, row)).collect();
+    let (rows, words) = if table.rows.is_empty() { SeverityTable::built_in() } else { (table.rows, words) };
+    let default = default(documents, &rows, notes);
+    SeverityTable::new(rows, words, default.as_deref())
+}
+
+#[derive(Default)]
+struct Draft<'a> {
+    rows: Vec<Severity>,
+    words: BTreeMap<String, (usize, Place<'a>)>,
+}
+
+impl<'a> Draft<'a> {
+    /// Adds a row and gives it its name as a word; its position.
+    fn add(
+        &mut self,
+        entry: &SeverityEntry,
+        at: Place<'a>,
+        urgent_at: Place<'_>,
+        notes: &mut Notes,
+    ) -> Option<usize> {
+        let name = &entry.name.value;
+        let urgent = Urgent::from_word(&entry.urgent.value);
+        if urgent.is_none() {
+            notes.not_found(urgent_at, URGENT, &entry.urgent.value, Urgent::ALL.map(Urgent::as_str));
+        }
+        if !notes.accepts_name(SEVERITY, name, at) {
+            return None;
+        }
+        let row = self.rows.len();
+        if !self.claim(row, name, at, notes) {
+            return None;
+        }
+        self.rows.push(Severity {
+            rank: u16::try_from(row).unwrap_or(u16::MAX),
+            name: name.clone(),
+            urgent: urgent.unwrap_or_default(),
+            pin: entry.pin,
+        });
+        Some(row)
+    }
+
+    /// Lets a word mean a row, unless it means another one already.
+    fn claim(&mut self, row: usize, word: &str, at: Place<'a>, notes: &mut Notes) -> bool {
+        let key = fold(word).into_owned();
+        if key.is_empty() {
+            notes.error(at, "an empty value; a missing label takes default_severity anyway");
+            return false;
+        }
+        match self.words.get(&key) {
+            Some((other, first)) if *other != row => {
+                let owner = self.rows.get(*other).map(|r| r.name.as_str()).unwrap_or_default();
+                notes.error(
+                    at,
+                    format!("{word:?} already means severity {owner:?}, at {first}; keep one of them"),
+                );
+                false
+            }
+            Some(_) => true,
+            None => {
+                self.words.insert(key, (row, at));
+                true
+            }
+        }
+    }
+}
+
+/// The name under `default_severity`.
+fn default(documents: &mut Documents<'_>, rows: &[Severity], notes: &mut Notes) -> Option<String> {
+    let mut chosen: Option<(Text, Place<'_>)> = None;
+    for (file, document) in documents.iter_mut() {
+        let Some(name) = document.default_severity.take() else { continue };
+        let at = place_of(file, &name);
+        if !rows.iter().any(|row| row.name == name.value) {
+            notes.not_found(at, SEVERITY, &name.value, rows.iter().map(|row| row.name.as_str()));
+        }
+        match &chosen {
+            Some((_, first)) => {
+                notes.error(at, format!("default_severity is already given at {first}; keep one of them"));
+            }
+            None => chosen = Some((name, at)),
+        }
+    }
+    chosen.map(|(name, _)| name.value)
+}

@@ -1,0 +1,119 @@
+//! The severity table: from whatever word a sender uses to one row.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::domain::{Labels, Severity, Urgent};
+
+/// Labels that carry a severity, in the order they are asked.
+const LABELS: [&str; 3] = ["severity", "priority", "level"];
+
+/// A row of the table that is used when the files have none.
+struct Row {
+    name: &'static str,
+    urgent: Urgent,
+    pin: bool,
+    values: &'static [&'static str],
+}
+
+/// The table that is used when the files have none: the words of
+/// kube-prometheus, Zabbix, PagerDuty-like priorities and numbers from 1 (worst)
+/// to 5, as senders use them (inputs.md §F).
+const BUILT_IN: [Row; 3] = [
+    Row {
+        name: "critical",
+        urgent: Urgent::Phone,
+        pin: true,
+        values: &["page", "emergency", "fatal", "disaster", "p0", "p1", "sev0", "sev1", "1"],
+    },
+    Row {
+        name: "warning",
+        urgent: Urgent::App,
+        pin: false,
+        values: &["error", "high", "major", "minor", "p2", "p3", "sev2", "sev3", "2", "3"],
+    },
+    Row {
+        name: "info",
+        urgent: Urgent::None,
+        pin: false,
+        values: &["none", "ticket", "p4", "p5", "sev4", "sev5", "4", "5"],
+    },
+];
+
+/// Severities, loudest first, and the words that mean them.
+///
+/// Never empty.
+#[derive(Debug, Clone)]
+pub(super) struct SeverityTable {
+    rows: Vec<Severity>,
+    /// Positions in `rows` by word, in lower case.
+    words: BTreeMap<String, usize>,
+    /// The row of alerts whose labels name none.
+    default: Severity,
+}
+
+impl SeverityTable {
+    /// The built-in table.
+    ///
+    /// | name | urgent | pin | also |
+    /// |---|---|---|---|
+    /// | `critical` | phone | yes | `page emergency fatal disaster p0 p1 sev0 sev1 1` |
+    /// | `warning` (default) | app | no | `error high major minor p2 p3 sev2 sev3 2 3` |
+    /// | `info` | none | no | `none ticket p4 p5 sev4 sev5 4 5` |
+    pub(super) fn built_in() -> (Vec<Severity>, BTreeMap<String, usize>) {
+        let mut rows = Vec::new();
+        let mut words = BTreeMap::new();
+        for (rank, row) in (0..).zip(&BUILT_IN) {
+            for word in [&row.name].into_iter().chain(row.values) {
+                words.insert(fold(word).into_owned(), rows.len());
+            }
+            rows.push(Severity { rank, name: row.name.to_owned(), urgent: row.urgent, pin: row.pin });
+        }
+        (rows, words)
+    }
+
+    /// A table of these rows; `words` holds positions in `rows` by [folded](fold) word.
+    ///
+    /// Without a `default` it is `warning` if there is such a row, else the
+    /// quietest that still buzzes, else the loudest: an alert whose severity
+    /// nobody knows must not be silent. `None` when there is no row at all.
+    pub(super) fn new(
+        rows: Vec<Severity>,
+        words: BTreeMap<String, usize>,
+        default: Option<&str>,
+    ) -> Option<Self> {
+        let named = |name: &str| rows.iter().find(|row| row.name == name);
+        let default = default
+            .and_then(named)
+            .or_else(|| named("warning"))
+            .or_else(|| rows.iter().rev().find(|row| row.urgent != Urgent::None))
+            .or_else(|| rows.first())?
+            .clone();
+        Some(Self { rows, words, default })
+    }
+
+    /// All rows, loudest first.
+    pub(super) fn rows(&self) -> &[Severity] {
+        &self.rows
+    }
+
+    /// The severity of an alert: of the labels `severity`, `priority` and
+    /// `level` the first whose value is in the table; else the default.
+    pub(super) fn of(&self, labels: &Labels<'_>) -> &Severity {
+        LABELS
+            .iter()
+            .filter_map(|label| labels.get(label))
+            .find_map(|value| self.rows.get(*self.words.get(fold(value).as_ref())?))
+            .unwrap_or(&self.default)
+    }
+}
+
+/// A severity word without its case and the space around it.
+pub(super) fn fold(word: &str) -> Cow<'_, str> {
+    let word = word.trim();
+    if word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(word.to_lowercase())
+    }
+}
