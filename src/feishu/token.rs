@@ -65,17 +65,10 @@ impl TokenKeeper {
             state.fetching.get_or_insert_with(|| fetch().shared()).clone()
         };
         let outcome = fetching.clone().await;
-        let mut state = self.lock();
-        if state.fetching.as_ref().is_some_and(|current| current.ptr_eq(&fetching)) {
-            state.fetching = None;
-            state.settle(now, &outcome);
-        }
+        self.lock().settle(now, &fetching, &outcome);
         match outcome {
             Ok(fetched) => Ok(fetched.token),
-            Err(error) => {
-                let good = state.held.as_ref().filter(|held| now < held.ends_at);
-                good.map(|held| held.token.clone()).ok_or(error)
-            }
+            Err(error) => self.still_good(now).ok_or(error),
         }
     }
 
@@ -88,13 +81,22 @@ impl TokenKeeper {
         }
     }
 
+    fn still_good(&self, now: Timestamp) -> Option<SecretString> {
+        self.lock().held.as_ref().filter(|held| now < held.ends_at).map(|held| held.token.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn settle(&mut self, now: Timestamp, outcome: &Result<Fetched, CallError>) {
+    /// The first of those who waited writes the outcome down.
+    fn settle(&mut self, now: Timestamp, fetching: &Shared<Fetch>, outcome: &Result<Fetched, CallError>) {
+        if !self.fetching.as_ref().is_some_and(|current| current.ptr_eq(fetching)) {
+            return;
+        }
+        self.fetching = None;
         match outcome {
             Ok(fetched) => {
                 let margin = MARGIN_SECONDS.min(fetched.lifetime.as_secs() / 2);

@@ -3,20 +3,30 @@
 use serde_json::json;
 
 use super::text::{cut, markdown, plain};
+use super::view::title;
+use super::words::Locale;
 use crate::domain::Incident;
 
-/// A card of title and summary, built without a template.
-pub(crate) fn card(incident: &Incident) -> String {
-    let title = cut(&plain(&incident.title), 120);
+/// A card of headline and summary, built without a template.
+pub(crate) fn card(locale: Locale, incident: &Incident) -> String {
+    let title = plain(&title(incident));
     let summary = cut(&incident.summary, 300);
-    let severity = cut(&plain(&incident.standing.severity.name), 40);
-    let colour = if incident.standing.is_open() { "red" } else { "green" };
-    let words = if summary.is_empty() { markdown(&title) } else { markdown(&summary) };
+    let (state, colour) = match (incident.standing.is_open(), locale) {
+        (true, _) => (cut(&plain(&incident.standing.severity.name), 40), "red"),
+        (false, Locale::ZhCn) => ("已恢复".to_owned(), "green"),
+        (false, Locale::En) => ("resolved".to_owned(), "green"),
+    };
+    let id = incident.id.map(|id| id.to_string()).unwrap_or_default();
+    let body = markdown(if summary.is_empty() { &title } else { &summary });
     json!({
         "schema": "2.0",
-        "config": {"update_multi": true, "summary": {"content": format!("[{severity}] {title}")}},
-        "header": {"template": colour, "title": {"tag": "plain_text", "content": title}},
-        "body": {"elements": [{"tag": "markdown", "content": words}]},
+        "config": {"update_multi": true, "summary": {"content": format!("[{state}] {title}")}},
+        "header": {
+            "template": colour,
+            "title": {"tag": "plain_text", "content": title},
+            "subtitle": {"tag": "plain_text", "content": format!("{id} · {state}")},
+        },
+        "body": {"elements": [{"tag": "markdown", "content": body}]},
     })
     .to_string()
 }

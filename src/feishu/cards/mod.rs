@@ -9,16 +9,29 @@
 //!
 //! When to draw, and where to send it, is the courier's business.
 
+mod lines;
+mod links;
 mod minimal;
+mod templates;
 mod text;
+mod view;
 mod words;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use serde_json::Value;
+
 use crate::domain::{Alert, Incident, Member, Urgent};
+use templates::Templates;
 
 pub use words::Locale;
+
+/// Feishu takes 30 KB (feishu-api.md §3.1). Measured as the string that goes
+/// into the request, quotes escaped.
+const CARD_BYTES_MAX: usize = 28 * 1024;
+/// Feishu takes 200 (feishu-api.md §3.3).
+const ELEMENTS_MAX: usize = 200;
 
 /// An alert that a card may list.
 #[derive(Debug, Clone, Copy)]
@@ -60,27 +73,50 @@ pub struct Rendered {
     pub shrunk: bool,
 }
 
-/// Draws incidents in one language and time zone. Made once.
+/// Draws incidents in one language and time zone. Made once, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Cards {
     locale: Locale,
     zone: TimeZone,
+    templates: Templates,
 }
 
 impl Cards {
     /// Takes the templates inside the binary and lets `overrides` (path below
     /// the template folder such as `zh-CN/alert.hbs`, and text) replace their
-    /// namesakes. Also returns one problem for each template that cannot be
-    /// read; it is left out.
+    /// namesakes or add to them. Also returns one problem for each template
+    /// that cannot be read; it is left out.
     pub fn new(locale: Locale, zone: TimeZone, overrides: &[(String, String)]) -> (Self, Vec<String>) {
-        let _ = overrides;
-        (Self { locale, zone }, Vec::new())
+        let (templates, problems) = Templates::new(locale, &zone, overrides);
+        (Self { locale, zone, templates }, problems)
     }
 
     /// The incident's card as it looks at `now`.
+    ///
+    /// Tries the incident's template, then the shipped one; each first in full,
+    /// then with fewer and shorter parts until the card fits; last a bare card
+    /// that always works.
     pub fn render(&self, input: &CardInput<'_>, now: Timestamp) -> Rendered {
-        let _ = now;
-        Rendered { json: minimal::card(input.incident), problem: None, shrunk: true }
+        let (candidates, mut problem) = self.templates.candidates(&input.incident.template);
+        for template in candidates {
+            let mut trouble = "it stays above Feishu's limits however much is left out".to_owned();
+            for (level, limits) in view::LEVELS.iter().enumerate() {
+                match template.render(&view::view(input, now, limits)) {
+                    Ok(card) => {
+                        let json = card.to_string();
+                        if fits(&card, &json) {
+                            return Rendered { json, problem, shrunk: level > 0 };
+                        }
+                    }
+                    Err(error) => {
+                        trouble = error;
+                        break;
+                    }
+                }
+            }
+            problem.get_or_insert_with(|| template.named(&trouble));
+        }
+        Rendered { json: minimal::card(self.locale, input.incident), problem, shrunk: true }
     }
 
     /// The line that is urged: `[critical] CheckoutErrorRate 5.2 % · prod · step 2/4 → lin`.
@@ -89,13 +125,32 @@ impl Cards {
     /// step and how many there are, both counted from 1. At most 200
     /// characters, nothing in it is markup.
     pub fn buzz_line(&self, incident: &Incident, hint: &str, step: (u16, u16), people: &[String]) -> String {
-        let _ = (hint, step, people, &self.zone, self.locale);
-        text::cut(&text::plain(&incident.title), 200)
+        lines::buzz(self.locale, incident, hint, step, people)
     }
 
     /// The incident in a line of text, for when no card is accepted. At most
     /// 500 characters, nothing in it is markup.
     pub fn plain(&self, incident: &Incident) -> String {
-        text::cut(&text::plain(&incident.title), 500)
+        lines::last_resort(self.locale, &self.zone, incident)
     }
 }
+
+/// Whether Feishu takes a card of this size.
+fn fits(card: &Value, json: &str) -> bool {
+    let escapes = json.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    json.len() + escapes <= CARD_BYTES_MAX && elements(card) <= ELEMENTS_MAX
+}
+
+/// Everything with a tag counts, texts too: rather too many than too few.
+fn elements(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => {
+            usize::from(fields.contains_key("tag")) + fields.values().map(elements).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(elements).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Card templates: the ones inside the binary, the operator's, and the helpers
+//! they write with.
+//!
+//! Handlebars in strict mode. What `{{…}}` writes is escaped for a JSON string
+//! and can open no tag; `{{md …}}` makes text harmless in card markdown,
+//! `{{plain …}}` in plain text. `{{time …}}`, `{{clock …}}` and `{{duration …}}`
+//! speak the reader's language and zone, `{{link …}}` lets only http and https
+//! pass. The fields are in `view`.
+
+use std::fmt::Write as _;
+
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason, ScopedJson,
+};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::links::usable;
+use super::text::{markdown, plain};
+use super::view::View;
+use super::words::{Locale, clock, duration, time};
+
+/// The template that always exists.
+const ALERT: &str = "alert";
+
+/// The templates of one language, ready to render.
+#[derive(Clone, Debug)]
+pub(crate) struct Templates {
+    shipped: Handlebars<'static>,
+    operators: Handlebars<'static>,
+}
+
+impl Templates {
+    /// Reads the shipped templates and `overrides`; one problem for each that cannot be read.
+    pub(crate) fn new(
+        locale: Locale,
+        zone: &TimeZone,
+        overrides: &[(String, String)],
+    ) -> (Self, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut shipped = registry(locale, zone);
+        let text = match locale {
+            Locale::ZhCn => include_str!("../../../templates/zh-CN/alert.hbs"),
+            Locale::En => include_str!("../../../templates/en/alert.hbs"),
+        };
+        if let Err(error) = shipped.register_template_string(ALERT, text) {
+            problems.push(format!("the shipped template {}/{ALERT}.hbs: {error}", locale.as_str()));
+        }
+        let mut operators = registry(locale, zone);
+        for (path, text) in overrides {
+            if let Err(problem) = take(&mut operators, locale, path, text) {
+                problems.push(format!("template {path}: {problem}; it is not used"));
+            }
+        }
+        (Self { shipped, operators }, problems)
+    }
+
+    /// The templates to try for a name, best first, and what is wrong if the name is unknown.
+    pub(crate) fn candidates(&self, name: &str) -> (Vec<Template<'_>>, Option<String>) {
+        let own =
+            |name| self.operators.has_template(name).then_some(Template { registry: &self.operators, name });
+        let shipped = Template { registry: &self.shipped, name: ALERT };
+        let named = self.operators.get_templates().get_key_value(name).map(|(name, _)| name.as_str());
+        let unknown = (named.is_none() && name != ALERT)
+            .then(|| format!("there is no template {name}.hbs; {ALERT}.hbs is used"));
+        let best = named.and_then(own).or_else(|| own(ALERT));
+        (best.into_iter().chain([shipped]).collect(), unknown)
+    }
+}
+
+/// A template that can be rendered.
+pub(crate) struct Template<'a> {
+    registry: &'a Handlebars<'static>,
+    name: &'a str,
+}
+
+impl Template<'_> {
+    /// The card as JSON, or what is wrong with the template.
+    pub(crate) fn render(&self, view: &View) -> Result<Value, String> {
+        let text = self.registry.render(self.name, view).map_err(|error| self.named(&error.to_string()))?;
+        let card: Value = serde_json::from_str(&text)
+            .map_err(|error| self.named(&format!("it renders to JSON that cannot be read: {error}")))?;
+        if card.is_object() { Ok(card) } else { Err(self.named("it renders to JSON that is no object")) }
+    }
+
+    /// A problem, with the template's name.
+    pub(crate) fn named(&self, problem: &str) -> String {
+        format!("template {}.hbs: {problem}", self.name)
+    }
+}
+
+fn take(registry: &mut Handlebars<'_>, locale: Locale, path: &str, text: &str) -> Result<(), String> {
+    let known = "expected a name like zh-CN/alert.hbs or en/alert.hbs";
+    let (folder, file) = path.split_once('/').ok_or(known)?;
+    let folder = Locale::from_word(folder).ok_or(known)?;
+    let name = file.strip_suffix(".hbs").filter(|name| !name.is_empty()).ok_or(known)?;
+    if folder == locale {
+        registry.register_template_string(name, text).map_err(|error| error.to_string())
+    } else {
+        handlebars::Template::compile(text).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+fn registry(locale: Locale, zone: &TimeZone) -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry.register_escape_fn(escape);
+    register(&mut registry, "md", |value| Ok(markdown(&as_text(value))));
+    register(&mut registry, "plain", |value| Ok(plain(&as_text(value))));
+    register(&mut registry, "link", |value| Ok(usable(&as_text(value)).unwrap_or_default()));
+    let here = zone.clone();
+    register(&mut registry, "time", move |value| Ok(time(&here, instant(value)?)));
+    let here = zone.clone();
+    register(&mut registry, "clock", move |value| Ok(clock(&here, instant(value)?)));
+    register(&mut registry, "duration", move |value| {
+        let seconds = value.as_i64().ok_or("duration needs a number of seconds")?;
+        Ok(duration(locale, SignedDuration::from_secs(seconds)))
+    });
+    registry
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => other.to_string(),
+    }
+}
+
+fn instant(value: &Value) -> Result<Timestamp, String> {
+    let text = value.as_str().ok_or("time and clock need a time such as opened_at")?;
+    text.parse().map_err(|_| format!("{text:?} is not a time"))
+}
+
+/// The inside of a JSON string. A `<` that could open a tag becomes a look-alike.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied().unwrap_or(' ');
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '<' if next.is_alphabetic() || matches!(next, '/' | '!' | '?') => out.push('‹'),
+            c if u32::from(c) < 0x20 => {
+                // Writing to a String cannot fail.
+                write!(out, "\\u{:04x}", u32::from(c)).unwrap_or_default();
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A helper of one argument that writes text.
+struct TextHelper<F> {
+    name: &'static str,
+    write: F,
+}
+
+fn register<F>(registry: &mut Handlebars<'_>, name: &'static str, write: F)
+where
+    F: Fn(&Value) -> Result<String, String> + Send + Sync + 'static,
+{
+    registry.register_helper(name, Box::new(TextHelper { name, write }));
+}
+
+impl<F> HelperDef for TextHelper<F>
+where
+    F: Fn(&Value) -> Result<String, String> + Send + Sync,
+{
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        registry: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let param = helper.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex(self.name, 0))?;
+        if registry.strict_mode() && param.is_value_missing() {
+            return Err(RenderError::strict_error(param.relative_path()));
+        }
+        let text = (self.write)(param.value()).map_err(RenderErrorReason::Other)?;
+        Ok(ScopedJson::Derived(Value::String(text)))
+    }
+}

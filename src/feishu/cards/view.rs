@@ -1,0 +1,310 @@
+//! What templates can say: the fields of the context they are rendered with.
+//!
+//! All text is as it came, only cut to length; templates pass it through `md`
+//! or `plain`. Times are RFC 3339 for the helpers `time` and `clock`, lengths
+//! of time are seconds for `duration`. A field that does not apply is empty, 0
+//! or null, never absent, because templates are strict.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::links::{Link, links};
+use super::text::cut;
+use super::{CardInput, ListedAlert};
+use crate::domain::{Incident, Labels, Ladder, MemberState, Severity, Urgent};
+
+/// How much a card may hold. Each level of shrinking has its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Alerts listed.
+    pub(crate) alerts: usize,
+    /// Labels of the incident, and of an alert.
+    pub(crate) labels: usize,
+    pub(crate) alert_labels: usize,
+    /// Characters.
+    pub(crate) value: usize,
+    pub(crate) summary: usize,
+    pub(crate) description: usize,
+    pub(crate) alert_text: usize,
+    /// People named as paged.
+    pub(crate) paged: usize,
+}
+
+/// From the full card to the barest that a template draws.
+#[rustfmt::skip]
+pub(crate) const LEVELS: [Limits; 4] = [
+    Limits { alerts: 25, labels: 10, alert_labels: 4, value: 120, summary: 300, description: 1500, alert_text: 120, paged: 20 },
+    Limits { alerts: 12, labels: 8,  alert_labels: 3, value: 80,  summary: 300, description: 600,  alert_text: 80,  paged: 10 },
+    Limits { alerts: 5,  labels: 6,  alert_labels: 2, value: 60,  summary: 200, description: 200,  alert_text: 40,  paged: 5 },
+    Limits { alerts: 0,  labels: 4,  alert_labels: 0, value: 40,  summary: 120, description: 0,    alert_text: 0,   paged: 3 },
+];
+
+/// Names and headlines are cut here at every level.
+const NAME_CHARS: usize = 60;
+const TITLE_CHARS: usize = 120;
+/// Descriptions longer than this go into a fold.
+const INLINE_CHARS: usize = 280;
+
+/// Labels that say where, of which the subtitle takes one of each row.
+const PLACES: [&[&str]; 2] =
+    [&["env", "environment", "stage"], &["cluster", "k8s_cluster", "region", "datacenter", "dc", "zone"]];
+/// Labels that tell most, best first; the others follow by name.
+const TELLING: [&str; 20] = [
+    "service",
+    "app",
+    "application",
+    "job",
+    "namespace",
+    "cluster",
+    "env",
+    "environment",
+    "region",
+    "zone",
+    "instance",
+    "host",
+    "hostname",
+    "node",
+    "pod",
+    "container",
+    "device",
+    "mountpoint",
+    "topic",
+    "team",
+];
+/// Labels that repeat the headline or speak to machines only.
+const NOISE: [&str; 16] = [
+    "alertname",
+    "severity",
+    "priority",
+    "level",
+    "prometheus",
+    "prometheus_replica",
+    "replica",
+    "monitor",
+    "endpoint",
+    "uid",
+    "ref_id",
+    "rulename",
+    "grafana_folder",
+    "datasource_uid",
+    "pod_template_hash",
+    "rule_uid",
+];
+
+#[derive(Debug, Serialize)]
+pub(crate) struct View {
+    id: String,
+    title: String,
+    summary: String,
+    /// Short enough to stand in the card; otherwise empty.
+    description: String,
+    /// Long, for a fold; otherwise empty.
+    long_description: String,
+    values: String,
+    severity: String,
+    /// Feishu's colour of the header: by state, then severity.
+    colour: &'static str,
+    severity_colour: &'static str,
+    state: &'static str,
+    open: bool,
+    exhausted: bool,
+    place: String,
+    rule: String,
+    source: String,
+    firing: usize,
+    recovered: usize,
+    total: usize,
+    opened_at: String,
+    resolved_at: Option<String>,
+    updated_at: String,
+    /// Seconds from the opening to the end, or to now.
+    lasted: i64,
+    reopens: u32,
+    /// Steps count from 1; `next_step` is 0 when none follows.
+    steps: usize,
+    next_step: usize,
+    next_at: Option<String>,
+    paged: Vec<PagedView>,
+    more_paged: usize,
+    labels: Vec<LabelView>,
+    more_labels: usize,
+    links: Vec<Link>,
+    alerts: Vec<AlertView>,
+    more_alerts: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct PagedView {
+    name: String,
+    urgent: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct LabelView {
+    name: String,
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+struct AlertView {
+    firing: bool,
+    /// What tells it from the others.
+    labels: Vec<LabelView>,
+    /// Measured values, or what its annotations say.
+    text: String,
+    starts_at: Option<String>,
+    ended_at: Option<String>,
+    /// Seconds from start to end; 0 while it fires.
+    lasted: i64,
+}
+
+/// The context for a template, cut to `limits`.
+pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> View {
+    let CardInput { incident, alerts, paged } = *input;
+    let standing = &incident.standing;
+    let (labels, more_labels) = telling(&incident.labels, limits.labels, limits.value, |_, _| true);
+    let description = cut(&description(incident, alerts), limits.description);
+    let short = description.chars().count() <= INLINE_CHARS && !description.contains('\n');
+    let (description, long_description) =
+        if short { (description, String::new()) } else { (String::new(), description) };
+    let (total, firing) = (standing.members.len(), standing.firing());
+    let listed: Vec<AlertView> = if total > 1 {
+        alerts.iter().take(limits.alerts).map(|a| alert(a, incident, limits)).collect()
+    } else {
+        Vec::new()
+    };
+    let waits = match standing.ladder {
+        Ladder::Waiting { step, .. } if standing.last_step.is_some() => Some(usize::from(step) + 1),
+        Ladder::Waiting { .. } | Ladder::Exhausted | Ladder::Idle => None,
+    };
+    let severity_colour = severity_colour(&standing.severity);
+    let exhausted = standing.ladder == Ladder::Exhausted;
+    View {
+        id: incident.id.map(|id| id.to_string()).unwrap_or_default(),
+        title: title(incident),
+        summary: cut(&incident.summary, limits.summary),
+        description,
+        long_description,
+        values: match alerts {
+            [only] if total <= 1 => cut(&only.alert.values, limits.value),
+            [] | [_, ..] => String::new(),
+        },
+        severity: cut(&standing.severity.name, NAME_CHARS),
+        colour: match (standing.is_open(), exhausted) {
+            (false, _) => "green",
+            (true, true) => "carmine",
+            (true, false) => severity_colour,
+        },
+        severity_colour,
+        state: standing.phase().as_str(),
+        open: standing.is_open(),
+        exhausted,
+        place: place(&incident.labels),
+        rule: cut(&incident.key.rule, NAME_CHARS),
+        source: cut(&incident.source, NAME_CHARS),
+        firing,
+        recovered: total - firing,
+        total,
+        opened_at: standing.opened_at.to_string(),
+        resolved_at: standing.resolved_at().map(|at| at.to_string()),
+        updated_at: now.to_string(),
+        lasted: seconds(standing.opened_at, standing.resolved_at().unwrap_or(now)),
+        reopens: standing.reopens,
+        steps: standing.policy.steps.len(),
+        next_step: waits.unwrap_or_default(),
+        next_at: waits.and(standing.due_at).map(|at| at.to_string()),
+        paged: paged
+            .iter()
+            .take(limits.paged)
+            .map(|p| PagedView { name: cut(&p.name, NAME_CHARS), urgent: p.urgent.as_str() })
+            .collect(),
+        more_paged: paged.len().saturating_sub(limits.paged),
+        labels,
+        more_labels,
+        links: links(incident, alerts),
+        more_alerts: if total > 1 { total.saturating_sub(listed.len()) } else { 0 },
+        alerts: listed,
+    }
+}
+
+/// The headline, never empty.
+pub(crate) fn title(incident: &Incident) -> String {
+    let given = [&incident.title, &incident.key.rule].into_iter().find(|text| !text.trim().is_empty());
+    cut(given.map_or("?", |text| text), TITLE_CHARS)
+}
+
+/// `prod · eu-1`, from the labels that say where; may be empty.
+pub(crate) fn place(labels: &Labels<'_>) -> String {
+    let mut found: Vec<&str> = Vec::new();
+    for names in PLACES {
+        let value = names.iter().find_map(|name| labels.get(name)).filter(|value| !value.is_empty());
+        found.extend(value.filter(|value| !found.contains(value)));
+    }
+    cut(&found.join(" · "), NAME_CHARS)
+}
+
+fn severity_colour(severity: &Severity) -> &'static str {
+    match (severity.name.to_ascii_lowercase().as_str(), severity.urgent) {
+        ("critical" | "fatal" | "emergency" | "p0" | "p1", _) => "red",
+        ("warning" | "warn" | "p2" | "p3", _) => "orange",
+        ("info" | "none", _) | (_, Urgent::None) => "blue",
+        (_, Urgent::Phone) => "red",
+        (_, Urgent::Sms | Urgent::App) => "orange",
+    }
+}
+
+/// The description that all listed alerts share, unless the summary says it already.
+fn description(incident: &Incident, alerts: &[ListedAlert<'_>]) -> String {
+    let of = |a: &ListedAlert<'_>| annotation(a, &["description", "message"]).trim().to_owned();
+    let Some(first) = alerts.first().map(of) else { return String::new() };
+    let shared = alerts.iter().all(|a| of(a) == first);
+    if shared && first != incident.summary.trim() { first } else { String::new() }
+}
+
+fn annotation<'a>(listed: &ListedAlert<'a>, names: &[&str]) -> &'a str {
+    names.iter().find_map(|name| listed.alert.annotations.get(name)).unwrap_or_default()
+}
+
+/// The most telling of the labels that are `wanted`, and how many are left out.
+fn telling(
+    labels: &Labels<'_>,
+    max: usize,
+    value_chars: usize,
+    wanted: impl Fn(&str, &str) -> bool,
+) -> (Vec<LabelView>, usize) {
+    let quiet = |name: &str| NOISE.contains(&name) || name.starts_with("__");
+    let mut all: Vec<(&str, &str)> =
+        labels.iter().filter(|(n, v)| !quiet(n) && !v.is_empty() && wanted(n, v)).collect();
+    all.sort_by_key(|(name, _)| TELLING.iter().position(|known| known == name).unwrap_or(TELLING.len()));
+    let shown = all.iter().take(max);
+    let shown = shown
+        .map(|(name, value)| LabelView { name: cut(name, NAME_CHARS), value: cut(value, value_chars) })
+        .collect();
+    (shown, all.len().saturating_sub(max))
+}
+
+fn alert(listed: &ListedAlert<'_>, incident: &Incident, limits: &Limits) -> AlertView {
+    let alert = listed.alert;
+    let own = |name: &str, value: &str| incident.labels.get(name) != Some(value);
+    let (labels, _) = telling(&alert.labels, limits.alert_labels, limits.value, own);
+    let says = annotation(listed, &["summary", "description", "message"]);
+    let says = if says == incident.summary { "" } else { says };
+    let text = if alert.values.is_empty() { says } else { &alert.values };
+    let starts_at = listed.member.starts_at.or(alert.starts_at);
+    let ended_at = match listed.member.state {
+        MemberState::Firing => None,
+        MemberState::Resolved => Some(alert.ends_at.unwrap_or(listed.member.changed_at)),
+    };
+    AlertView {
+        firing: listed.member.state == MemberState::Firing,
+        labels,
+        text: cut(text.lines().next().unwrap_or_default(), limits.alert_text),
+        starts_at: starts_at.map(|at| at.to_string()),
+        ended_at: ended_at.map(|at| at.to_string()),
+        lasted: starts_at.zip(ended_at).map(|(from, to)| seconds(from, to)).unwrap_or_default(),
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> i64 {
+    to.duration_since(from).as_secs().max(0)
+}
