@@ -1,1 +1,136 @@
-//! Placeholder.
+//! The HTTP door: webhooks in, incidents, health and metrics out.
+//!
+//! # Invariants
+//!
+//! * A webhook is answered 200 only after the store has committed its bytes.
+//! * Who calls is checked before anything of what they sent is parsed.
+//! * No body is buffered beyond the limit, whatever its headers claim.
+//! * Every error is `application/problem+json` with one sentence that says what to do.
+//!
+//! Nothing is decided here: bytes go into the inbox and the engine is told;
+//! what alerts mean is said by `sources`, what follows by `rules` and `escalation`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use async_trait::async_trait;
+use secrecy::SecretString;
+use tokio::sync::Notify;
+
+use crate::domain::Clock;
+use crate::settings::{Settings, Webhook};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+mod auth;
+mod body;
+mod incidents;
+mod operations;
+mod problem;
+mod shim;
+mod webhook;
+
+/// How long a sender may keep quiet in the middle of a body.
+const BODY_IDLE: Duration = Duration::from_secs(10);
+/// How long a sender may take for the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept; Alertmanager's client reuses them.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a stop waits for requests that are being answered, in seconds.
+const SHUTDOWN_SECONDS: u64 = 8;
+
+/// Reads settings and rules again.
+#[async_trait]
+pub trait Reload: Send + Sync + 'static {
+    /// `Err` holds everything that is wrong, one sentence each; what was
+    /// loaded before stays in force.
+    async fn reload(&self) -> Result<(), Vec<String>>;
+}
+
+/// Says whether pages can be delivered.
+#[async_trait]
+pub trait Readiness: Send + Sync + 'static {
+    /// Why not, one sentence each; empty when everything is well.
+    async fn problems(&self) -> Vec<String>;
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Who may deliver alerts.
+    pub webhook: Webhook,
+    /// Bearer token of the API; `None`: loopback only.
+    pub api_token: Option<SecretString>,
+}
+
+/// Bounds on what a sender may send.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest body, in bytes.
+    pub max_body_bytes: usize,
+    /// Longest silence in the middle of a body.
+    pub body_idle: Duration,
+}
+
+/// What the handlers use. Clones share it.
+#[derive(Clone)]
+pub struct State {
+    /// Where webhooks are kept and incidents are read.
+    pub store: Arc<dyn Store>,
+    /// Reads the rules again.
+    pub reload: Arc<dyn Reload>,
+    /// Whether pages can be delivered.
+    pub readiness: Arc<dyn Readiness>,
+    /// Told after each accepted webhook.
+    pub inbox_signal: Arc<Notify>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Who may do what.
+    pub access: Access,
+    /// Bounds on bodies.
+    pub limits: Limits,
+}
+
+impl Access {
+    /// As the settings say.
+    pub fn of(settings: &Settings) -> Self {
+        Self { webhook: settings.webhook.clone(), api_token: settings.server.api_token.clone() }
+    }
+}
+
+impl Limits {
+    /// As the settings say.
+    pub fn of(settings: &Settings) -> Self {
+        Self { max_body_bytes: settings.server.max_body_bytes, body_idle: BODY_IDLE }
+    }
+}
+
+/// The routes.
+pub fn configure(state: State) -> impl Fn(&mut ServiceConfig) + Clone {
+    move |config| {
+        config.app_data(Data::new(state.clone()));
+        webhook::routes(config);
+        incidents::routes(config);
+        operations::routes(config);
+        config.default_service(web::to(problem::no_such_path));
+    }
+}
+
+/// A server on the listener, to be awaited. It does not listen to signals:
+/// whoever started it stops it through its handle.
+pub fn serve(listener: std::net::TcpListener, state: State, workers: usize) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || App::new().configure(configure(state.clone())))
+        .workers(workers)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD)
+        .client_disconnect_timeout(Duration::from_secs(5))
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}

@@ -131,19 +131,26 @@ impl Metrics {
         self.0.alerts_unmatched.inc_by(alerts);
     }
 
-    /// Everything as `OpenMetrics` text, with what waits in the store now.
-    pub fn encode(&self, waiting: &Waiting) -> String {
-        self.0.inbox_oldest.set(waiting.inbox_oldest_seconds);
-        self.0.outbox_oldest.set(waiting.outbox_oldest_seconds);
-        for (state, count) in &waiting.incidents {
-            let labels = [("state", (*state).to_owned())];
-            self.0.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
+    /// Everything as `OpenMetrics` text, with what waits in the store now;
+    /// `None` (the store cannot tell) leaves those numbers as they were.
+    pub fn encode(&self, waiting: Option<&Waiting>) -> String {
+        if let Some(waiting) = waiting {
+            self.wait(waiting);
         }
         let mut text = String::new();
         match encode(&mut text, &self.0.registry) {
             Ok(()) => text,
             // Only a writer fails here, and a string does not.
             Err(std::fmt::Error) => "# EOF\n".into(),
+        }
+    }
+
+    fn wait(&self, waiting: &Waiting) {
+        self.0.inbox_oldest.set(waiting.inbox_oldest_seconds);
+        self.0.outbox_oldest.set(waiting.outbox_oldest_seconds);
+        for (state, count) in &waiting.incidents {
+            let labels = [("state", (*state).to_owned())];
+            self.0.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
     }
 
@@ -226,7 +233,7 @@ mod tests {
             outbox_oldest_seconds: 0.5,
             incidents: vec![("triggered", 7)],
         };
-        let text = metrics.encode(&waiting);
+        let text = metrics.encode(Some(&waiting));
         for line in [
             r#"larkhorn_webhook_requests_total{source="prod",code="200"} 2"#,
             r#"larkhorn_incidents{state="triggered"} 7"#,
@@ -255,7 +262,7 @@ mod tests {
             metrics.webhook(&format!("s{n}"), 200);
         }
         metrics.webhook("s0", 200);
-        let text = metrics.encode(&Waiting::default());
+        let text = metrics.encode(None);
         assert_eq!(text.matches("larkhorn_webhook_requests_total{").count(), SOURCES_MAX + 1);
         assert!(text.contains(r#"larkhorn_webhook_requests_total{source="other",code="200"} 50"#), "{text}");
         assert!(text.contains(r#"larkhorn_webhook_requests_total{source="s0",code="200"} 2"#), "{text}");

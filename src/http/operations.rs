@@ -1,0 +1,78 @@
+//! For those who run it: health, readiness, metrics, reload.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use jiff::Timestamp;
+
+use super::problem::{Problem, safe, wrong_method};
+use super::{State, auth};
+use crate::domain::Phase;
+use crate::store::Backlog;
+use crate::telemetry::Waiting;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    let get = || wrong_method(&["GET"]);
+    config
+        .service(web::resource("/-/healthy").route(web::get().to(healthy)).default_service(get()))
+        .service(web::resource("/-/ready").route(web::get().to(ready)).default_service(get()))
+        .service(web::resource("/metrics").route(web::get().to(metrics)).default_service(get()))
+        .service(
+            web::resource("/-/reload").route(web::post().to(reload)).default_service(wrong_method(&["POST"])),
+        );
+}
+
+async fn healthy() -> HttpResponse {
+    safe(StatusCode::OK).content_type(TEXT).body("healthy\n")
+}
+
+/// 503 with the reasons, one per line, while pages could not be delivered.
+async fn ready(state: Data<State>) -> HttpResponse {
+    let problems = state.readiness.problems().await;
+    if problems.is_empty() {
+        return safe(StatusCode::OK).content_type(TEXT).body("ready\n");
+    }
+    let lines: String = problems.iter().flat_map(|p| [p.as_str(), "\n"]).collect();
+    safe(StatusCode::SERVICE_UNAVAILABLE).content_type(TEXT).body(lines)
+}
+
+async fn metrics(state: Data<State>) -> HttpResponse {
+    let waiting = match state.store.backlog().await {
+        Ok(backlog) => Some(waiting(&backlog, state.clock.now())),
+        // What is counted in memory is worth having while the store is down.
+        Err(error) => {
+            tracing::warn!("metrics without what waits in the store: {error}");
+            None
+        }
+    };
+    safe(StatusCode::OK).content_type(OPEN_METRICS).body(state.metrics.encode(waiting.as_ref()))
+}
+
+fn waiting(backlog: &Backlog, now: Timestamp) -> Waiting {
+    let age =
+        |since: Option<Timestamp>| since.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
+    // Each open state is said, so that a state nobody is in any more goes to 0.
+    let open = Phase::ALL.into_iter().filter(|phase| *phase != Phase::Resolved);
+    let count = |phase: Phase| backlog.incidents.get(&phase).copied().unwrap_or_default();
+    Waiting {
+        inbox_oldest_seconds: age(backlog.inbox_oldest),
+        outbox_oldest_seconds: age(backlog.outbox_oldest),
+        incidents: open.map(|phase| (phase.as_str(), count(phase))).collect(),
+    }
+}
+
+/// Reads settings and rules again; the old ones stay when the new ones are wrong.
+async fn reload(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    if let Err(refused) = auth::api(&request, state.access.api_token.as_ref()) {
+        return refused.error_response();
+    }
+    match state.reload.reload().await {
+        Ok(()) => safe(StatusCode::OK).content_type(TEXT).body("reloaded\n"),
+        Err(errors) => Problem::bad_request(format!("nothing was changed: {}", errors.join("; ")))
+            .errors(errors)
+            .error_response(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Takes alerts in: check the caller, read, recognise, keep, then answer.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::auth::{self, Caller};
+use super::problem::{Problem, safe, wrong_method};
+use super::shim::{self as sources, Hint};
+use super::{State, body};
+use crate::domain::SourceKind;
+use crate::store::{NewDelivery, StoreError};
+
+/// Bodies from this size on are looked through off the threads that serve.
+const LARGE_BYTES: usize = 256 * 1024;
+/// Longest name of a source, in characters.
+const SOURCE_MAX: usize = 64;
+
+/// What senders that are not known by name yet are counted as.
+const UNKNOWN: &str = "unknown";
+
+#[derive(Deserialize)]
+struct Query {
+    source: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Accepted {
+    accepted: u64,
+}
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/webhook", Hint::Any))
+        .service(resource("/webhook/alertmanager", Hint::Alertmanager))
+        .service(resource("/webhook/grafana", Hint::Grafana));
+}
+
+/// Grafana can be told to `PUT`; Alertmanager always posts.
+fn resource(path: &str, hint: Hint) -> Resource {
+    let take = move |request: HttpRequest, state: Data<State>, payload: Payload| async move {
+        take(&request, &state, payload, hint).await
+    };
+    let posts = web::resource(path).route(web::post().to(take));
+    match hint {
+        Hint::Any | Hint::Grafana => {
+            posts.route(web::put().to(take)).default_service(wrong_method(&["POST", "PUT"]))
+        }
+        Hint::Alertmanager => posts.default_service(wrong_method(&["POST"])),
+    }
+}
+
+/// Answers a webhook and counts the answer.
+async fn take(request: &HttpRequest, state: &State, payload: Payload, hint: Hint) -> HttpResponse {
+    let mut counted_as = UNKNOWN.to_owned();
+    let answer = match keep(request, state, payload, hint, &mut counted_as).await {
+        Ok(accepted) => safe(StatusCode::OK).json(Accepted { accepted }),
+        Err(problem) => {
+            let status = problem.status().as_u16();
+            tracing::warn!(source = counted_as, status, "webhook refused: {problem}");
+            problem.error_response()
+        }
+    };
+    state.metrics.webhook(&counted_as, answer.status().as_u16());
+    answer
+}
+
+/// Does everything that comes before the answer; how many alerts were kept.
+///
+/// `counted_as` becomes the name of the source once the caller may name one.
+async fn keep(
+    request: &HttpRequest,
+    state: &State,
+    payload: Payload,
+    hint: Hint,
+    counted_as: &mut String,
+) -> Result<u64, Problem> {
+    let caller = auth::webhook(request, &state.access.webhook)?;
+    body::check_type(request)?;
+    let named = source(request)?;
+    let body = body::read(request, payload, state.limits).await?;
+    if let Caller::Signed(signature) = caller {
+        signature.check(&body, state.clock.now())?;
+    }
+    if let Some(name) = &named {
+        counted_as.clone_from(name);
+    }
+    let (kind, alerts) = inspect(hint, body.clone()).await?;
+    let source = named.unwrap_or_else(|| kind.as_str().to_owned());
+    counted_as.clone_from(&source);
+    let delivery = NewDelivery { source, kind, body, received_at: state.clock.now() };
+    state.store.accept(delivery).await.map_err(|e| not_kept(&e))?;
+    state.inbox_signal.notify_one();
+    Ok(alerts)
+}
+
+/// The name given as `?source=`.
+fn source(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let wrong = |why: String| {
+        Problem::bad_request(format!(
+            "?source= {why}: a name has 1 to {SOURCE_MAX} of the characters A-Z a-z 0-9 _ . -"
+        ))
+    };
+    let query = web::Query::<Query>::from_query(request.query_string())
+        .map_err(|e| wrong(format!("cannot be read ({e})")))?;
+    let Some(name) = query.into_inner().source else { return Ok(None) };
+    let fits = (1..=SOURCE_MAX).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    if fits { Ok(Some(name)) } else { Err(wrong("is no usable name".into())) }
+}
+
+/// The format and the number of alerts, or what is wrong with the body.
+async fn inspect(hint: Hint, body: Bytes) -> Result<(SourceKind, u64), Problem> {
+    let found = if body.len() < LARGE_BYTES {
+        sources::inspect(hint, &body)
+    } else {
+        web::block(move || sources::inspect(hint, &body)).await.map_err(|_| stopping())?
+    };
+    found.map_err(|e| Problem::bad_request(e.to_string()))
+}
+
+/// 503: the sender keeps the alerts and tries again.
+fn not_kept(error: &StoreError) -> Problem {
+    tracing::error!("cannot keep a webhook: {error}");
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the alerts could not be stored and were not accepted: send them again; larkhorn's log says why",
+    )
+}
+
+fn stopping() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping: send the alerts again")
+}
