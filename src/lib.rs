@@ -15,6 +15,7 @@ pub mod store;
 pub mod http;
 pub mod worker;
 
+pub mod app;
 pub mod sandbox;
 
 pub mod cli;

@@ -16,6 +16,7 @@ mod clock;
 mod files;
 mod readiness;
 mod reload;
+mod trial;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 
 pub use clock::SystemClock;
 pub use files::{CheckedRules, read_rules};
+pub use trial::{Trial, send_test};
 
 use crate::domain::Clock;
 use crate::feishu::{self, Client, ClientConfig};
@@ -70,7 +72,7 @@ pub struct Running {
 /// cannot be reached is not among them.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
     settings.check_exposure()?;
-    let credentials = settings.feishu_required()?;
+    settings.feishu_required()?;
     let checked = read_rules(&settings.rules)?;
     for warning in &checked.warnings {
         tracing::warn!("{warning}");
@@ -79,14 +81,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
     let cards = Arc::new(ArcSwap::from_pointee(files::read_cards(&settings)?));
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     metrics.reloaded(true);
-    let config = ClientConfig {
-        base_url: settings.feishu.base_url.clone(),
-        app_id: credentials.app_id,
-        app_secret: credentials.app_secret,
-        timeout: CALL_TIMEOUT,
-        connect_timeout: CONNECT_TIMEOUT,
-    };
-    let client = Client::new(config, Arc::new(Counted(metrics.clone())))?;
+    let client = connect(&settings, &metrics)?;
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen)
         .with_context(|| format!("cannot listen on {listen}; is another process there? server.listen names the address"))?;
@@ -179,6 +174,19 @@ impl Running {
             tracing::error!(%error, "the store did not close cleanly; nothing is lost");
         }
     }
+}
+
+/// A client to the Feishu of the settings.
+fn connect(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Client> {
+    let credentials = settings.feishu_required()?;
+    let config = ClientConfig {
+        base_url: settings.feishu.base_url.clone(),
+        app_id: credentials.app_id,
+        app_secret: credentials.app_secret,
+        timeout: CALL_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
+    };
+    Ok(Client::new(config, Arc::new(Counted(metrics.clone())))?)
 }
 
 /// Two HTTP workers do: the work of a request is a few microseconds and a wait for the disk.

@@ -1,1 +1,114 @@
-//! Placeholder.
+//! The command line: one file per subcommand, and the only room that prints.
+//!
+//! Exit codes: 0 fine, 1 the thing checked is bad or could not be done, 2 wrong
+//! usage. Results go to standard output, complaints and logs to standard error.
+
+mod check;
+mod demo;
+mod fake_feishu;
+mod output;
+mod send_test;
+mod serve;
+mod words;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::settings::Settings;
+use crate::telemetry::{self, LogFormat};
+
+/// A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
+/// 用飞书/Lark 自建值班呼叫：告警变成实时卡片、加急与置顶。
+#[derive(Debug, Parser)]
+#[command(name = "larkhorn", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    /// Settings file (default: larkhorn.yaml, if there is one)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What is logged: a level, or a list such as info,larkhorn=debug
+    #[arg(long, global = true, value_name = "FILTER", default_value = "info")]
+    log_level: String,
+    /// How it is logged
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogStyle,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  larkhorn demo                          see it work: no account, no configuration, no network
+  larkhorn check rules                   are the rules right?
+  larkhorn serve --config larkhorn.yaml  page people
+  larkhorn send-test --person lin --urgent phone";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogStyle {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take alerts and page people, until SIGTERM or Ctrl-C; SIGHUP reads the rules again
+    Serve(serve::Options),
+    /// Play a short story against a fake Feishu and show it on two phones
+    Demo(demo::Options),
+    /// Check rules for mistakes
+    Check(check::Options),
+    /// Send a test card, and buzz somebody about it for real
+    SendTest(send_test::Options),
+    /// Run a fake Feishu that takes any app id and secret
+    FakeFeishu(fake_feishu::Options),
+}
+
+/// Runs the command that the arguments name.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    env: impl IntoIterator<Item = (String, String)>,
+) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(refused) => return output::usage(&refused),
+    };
+    let env: Vec<(String, String)> = env.into_iter().collect();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(dispatch(arguments, env)));
+    outcome.unwrap_or_else(|error| {
+        output::complain(&format!("larkhorn: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::Result<ExitCode> {
+    let words = words::Words::of_env(&env);
+    let format = match arguments.log_format {
+        LogStyle::Text => LogFormat::Text,
+        LogStyle::Json => LogFormat::Json,
+    };
+    let quiet = !matches!(arguments.command, Command::Serve(_));
+    let filter = if quiet && arguments.log_level == "info" { "error" } else { &arguments.log_level };
+    telemetry::init_logs(format, filter).map_err(anyhow::Error::msg)?;
+    let settings = || Settings::load(arguments.config.as_deref(), env);
+    match arguments.command {
+        Command::Serve(options) => serve::run(options, settings()?).await,
+        Command::Demo(options) => demo::run(options, words).await,
+        Command::Check(options) => check::run(&options, settings),
+        Command::SendTest(options) => send_test::run(options, settings()?).await,
+        Command::FakeFeishu(options) => fake_feishu::run(options).await,
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        ctrl_c = tokio::signal::ctrl_c() => ctrl_c,
+        _ = terminate.recv() => Ok(()),
+    }
+}

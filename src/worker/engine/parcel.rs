@@ -68,7 +68,7 @@ impl Parcel {
         }
         for index in owners {
             let Some(rule) = rules.rules().get(index) else { continue };
-            let key = rules.incident_key(rule, &alert.labels, origin, &header.group_key);
+            let key = rule.incident_key(&alert.labels, origin, &header.group_key);
             self.firing.entry(key).or_insert_with(|| (index, Vec::new())).1.push(at);
         }
     }

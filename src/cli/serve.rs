@@ -1,0 +1,46 @@
+//! `larkhorn serve`: the pager.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{self, SystemClock};
+use crate::settings::Settings;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Address and port to listen on, in place of server.listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Rules file or folder, in place of rules
+    #[arg(long, value_name = "PATH")]
+    rules: Option<PathBuf>,
+}
+
+pub(super) async fn run(options: Options, mut settings: Settings) -> anyhow::Result<ExitCode> {
+    if let Some(listen) = options.listen {
+        settings.server.listen = listen;
+    }
+    if let Some(rules) = options.rules {
+        settings.rules = rules;
+    }
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut pager = app::start(settings, Arc::new(SystemClock)).await?;
+    let mut told_to_stop = std::pin::pin!(super::told_to_stop());
+    loop {
+        tokio::select! {
+            told = &mut told_to_stop => {
+                told?;
+                break;
+            }
+            _ = hang_up.recv() => pager.reload().await,
+            error = pager.ended() => return Err(error),
+        }
+    }
+    tracing::info!("stopping");
+    pager.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
