@@ -1,1 +1,215 @@
-//! SQLite backend.
+//! SQLite backend: one file, one process.
+//!
+//! One thread writes ([`writer`]), a few connections read ([`readers`]), one thread
+//! keeps the write-ahead log short ([`checkpoint`]). The other modules hold the SQL, one
+//! noun each, as functions of a connection that is in a transaction.
+//!
+//! # Invariants
+//!
+//! * Only the writer's connection changes rows.
+//! * The file is ours alone while it is open ([`file`]), so leases found at opening
+//!   belong to a dead process and are void.
+//! * Nothing is cached in memory but SQLite's own pages.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::types::FromSqlError;
+
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{
+    Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup, NewDelivery,
+    Pins, Report, Store, StoreError,
+};
+use crate::domain::{Contact, Destination, Incident, IncidentId, Phase, RecordedEntry};
+
+mod backlog;
+mod cards;
+mod checkpoint;
+mod directory;
+mod file;
+mod inbox;
+mod incident_rows;
+mod incidents;
+mod outbox;
+mod pins;
+mod readers;
+mod rows;
+mod schema;
+mod writer;
+
+pub use inbox::Retention;
+
+/// A store in an SQLite file.
+///
+/// Dropping it carries out what is queued, empties the write-ahead log and
+/// frees the file; that blocks for some milliseconds.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    retention: Retention,
+}
+
+impl SqliteStore {
+    /// Opens the file, for this process alone; creates it, readable by its
+    /// owner only, when there is none. Blocks, for about a second per gigabyte.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] with path and reason when the file cannot be
+    /// written, is in use, damaged, of another application or of a later
+    /// release. It is then left as it is.
+    pub fn open(path: &Path, retention: Retention) -> Result<Self, StoreError> {
+        let path = file::resolve(path)?;
+        let lock = file::lock(&path)?;
+        let conn = file::writer(&path, &lock)?;
+        outbox::void_leases(&conn)?;
+        let checkpointer = checkpoint::Checkpointer::start(file::checkpointer(&path)?)?;
+        let name: Arc<str> = path.to_string_lossy().into();
+        let writer = Writer::start(conn, lock, name, checkpointer)?;
+        Ok(Self { writer, readers: Readers::new(&path), retention })
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<FromSqlError> for StoreError {
+    fn from(error: FromSqlError) -> Self {
+        rows::unreadable("value", error)
+    }
+}
+
+impl StoreError {
+    /// Names the database in a message that does not.
+    fn at(self, path: &str) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(format!("database {path}: {why}")),
+            Self::Conflict => Self::Conflict,
+        }
+    }
+}
+
+fn commit(conn: &Connection, commit: &Commit, retention: Retention) -> Result<Vec<IncidentId>, StoreError> {
+    inbox::finish(conn, &commit.done, commit.at, retention)?;
+    if let Some((id, taken)) = commit.taken {
+        inbox::take(conn, id, taken)?;
+    }
+    commit.changes.iter().map(|change| apply(conn, change, commit.at)).collect()
+}
+
+fn apply(conn: &Connection, change: &Change, now: Timestamp) -> Result<IncidentId, StoreError> {
+    let id = incidents::save(conn, &change.incident)?;
+    incidents::save_alerts(conn, id, &change.alerts)?;
+    incidents::record(conn, id, &change.timeline)?;
+    for job in &change.jobs {
+        outbox::put(conn, Some(id), job, now)?;
+    }
+    if change.refresh {
+        for to in cards::places(conn, id)? {
+            outbox::refresh(conn, id, to, now)?;
+        }
+    }
+    pins::change(conn, id, &change.pins, now)?;
+    Ok(id)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, delivery: NewDelivery) -> Result<InboxId, StoreError> {
+        self.writer.call(move |conn| inbox::accept(conn, &delivery)).await
+    }
+
+    async fn inbox(&self, limit: usize, max_bytes: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.readers.read(move |conn| inbox::waiting(conn, limit, max_bytes)).await
+    }
+
+    async fn find(&self, lookup: Lookup) -> Result<Vec<Incident>, StoreError> {
+        self.readers.read(move |conn| incidents::find(conn, &lookup)).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError> {
+        self.readers.read(move |conn| incidents::due(conn, now, limit)).await
+    }
+
+    async fn commit(&self, work: Commit) -> Result<Vec<IncidentId>, StoreError> {
+        let retention = self.retention;
+        self.writer.call(move |conn| commit(conn, &work, retention)).await
+    }
+
+    async fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+        self.readers.read(move |conn| incidents::load(conn, id)).await
+    }
+
+    async fn alerts(&self, id: IncidentId, limit: usize) -> Result<Vec<HeldAlert>, StoreError> {
+        self.readers.read(move |conn| incidents::alerts(conn, id, limit)).await
+    }
+
+    async fn incidents(
+        &self,
+        phase: Option<Phase>,
+        before: Option<IncidentId>,
+        limit: usize,
+    ) -> Result<Vec<Incident>, StoreError> {
+        self.readers.read(move |conn| incidents::list(conn, phase, before, limit)).await
+    }
+
+    async fn timeline(&self, id: IncidentId) -> Result<Vec<RecordedEntry>, StoreError> {
+        self.readers.read(move |conn| incidents::timeline(conn, id)).await
+    }
+
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Claim>, StoreError> {
+        if limit == 0 || !self.readers.read(move |conn| outbox::anything_to_claim(conn, now)).await? {
+            return Ok(Vec::new());
+        }
+        self.writer.call(move |conn| outbox::claim(conn, now, lease_until, limit)).await
+    }
+
+    async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(outbox::next_at).await
+    }
+
+    async fn report(&self, report: Report) -> Result<(), StoreError> {
+        self.writer.call(move |conn| outbox::report(conn, &report)).await
+    }
+
+    async fn card(&self, id: IncidentId, to: Destination) -> Result<Option<Card>, StoreError> {
+        self.readers.read(move |conn| cards::load(conn, id, to)).await
+    }
+
+    async fn pins(&self, to: Destination) -> Result<Pins, StoreError> {
+        self.readers.read(move |conn| pins::load(conn, &to)).await
+    }
+
+    async fn reconcile_pins(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.writer.call(move |conn| pins::reconcile(conn, now)).await
+    }
+
+    async fn directory(
+        &self,
+        contacts: Vec<Contact>,
+    ) -> Result<BTreeMap<Contact, DirectoryEntry>, StoreError> {
+        self.readers.read(move |conn| directory::load(conn, contacts)).await
+    }
+
+    async fn remember(&self, entries: Vec<(Contact, DirectoryEntry)>) -> Result<(), StoreError> {
+        self.writer.call(move |conn| directory::save(conn, &entries)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.readers.read(backlog::load).await
+    }
+}

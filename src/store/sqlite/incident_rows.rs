@@ -1,0 +1,286 @@
+//! Incidents, alerts and what happened to them, as JSON and back.
+//!
+//! Whatever is asked for in a `WHERE` has a column of its own; the rest of a
+//! value is one JSON text, described here.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{Pairs, from_json, instant, labels, pairs, place, place_key, to_json, urgent};
+use crate::domain::{
+    Alert, AlertStatus, Fact, Fingerprint, Incident, IncidentId, IncidentKey, Ladder, Policy, Response,
+    Severity, Standing, Step, Target,
+};
+use crate::store::StoreError;
+
+#[derive(Serialize, Deserialize)]
+struct SeverityRow<'a> {
+    rank: u16,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    urgent: Cow<'a, str>,
+    pin: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LadderRow {
+    Waiting { step: u16, round: u16 },
+    Exhausted,
+    Idle,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TargetRow<'a> {
+    Person(#[serde(borrow)] Cow<'a, str>),
+    Chat(#[serde(borrow)] Cow<'a, str>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct StepRow<'a> {
+    /// Whole seconds, and the nanoseconds beyond.
+    wait: (i64, i32),
+    #[serde(borrow)]
+    notify: Vec<TargetRow<'a>>,
+    #[serde(borrow)]
+    urgent: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PolicyRow<'a> {
+    #[serde(borrow)]
+    steps: Vec<StepRow<'a>>,
+    repeat: u16,
+}
+
+impl<'a> From<&'a Policy> for PolicyRow<'a> {
+    fn from(policy: &'a Policy) -> Self {
+        let target = |target: &'a Target| match target {
+            Target::Person(name) => TargetRow::Person(name.as_str().into()),
+            Target::Chat(name) => TargetRow::Chat(name.as_str().into()),
+        };
+        let step = |step: &'a Step| StepRow {
+            wait: (step.wait.as_secs(), step.wait.subsec_nanos()),
+            notify: step.notify.iter().map(target).collect(),
+            urgent: step.urgent.map(|u| u.as_str().into()),
+        };
+        Self { steps: policy.steps.iter().map(step).collect(), repeat: policy.repeat }
+    }
+}
+
+impl TryFrom<PolicyRow<'_>> for Policy {
+    type Error = StoreError;
+
+    fn try_from(row: PolicyRow<'_>) -> Result<Self, StoreError> {
+        let target = |target: TargetRow<'_>| match target {
+            TargetRow::Person(name) => Target::Person(Cow::into_owned(name)),
+            TargetRow::Chat(name) => Target::Chat(Cow::into_owned(name)),
+        };
+        let step = |step: StepRow<'_>| {
+            Ok(Step {
+                wait: SignedDuration::new(step.wait.0, step.wait.1),
+                notify: step.notify.into_iter().map(target).collect(),
+                urgent: step.urgent.as_deref().map(urgent).transpose()?,
+            })
+        };
+        let steps = row.steps.into_iter().map(step).collect::<Result<_, StoreError>>()?;
+        Ok(Self { steps, repeat: row.repeat })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct IncidentRow<'a> {
+    #[serde(borrow)]
+    title: Cow<'a, str>,
+    #[serde(borrow)]
+    summary: Cow<'a, str>,
+    labels: Pairs<'a>,
+    #[serde(borrow)]
+    external_url: Cow<'a, str>,
+    /// [`place_key`]s.
+    places: Vec<String>,
+    #[serde(borrow)]
+    template: Cow<'a, str>,
+    pin: bool,
+    #[serde(borrow)]
+    severity: SeverityRow<'a>,
+    ladder: LadderRow,
+    last_step: Option<(u16, u16)>,
+    #[serde(borrow)]
+    policy: PolicyRow<'a>,
+    generation: u64,
+    reopens: u32,
+}
+
+/// The part of an incident that has no column.
+pub(super) fn incident_content(incident: &Incident) -> Result<String, StoreError> {
+    let standing = &incident.standing;
+    let severity = &standing.severity;
+    to_json(&IncidentRow {
+        title: incident.title.as_str().into(),
+        summary: incident.summary.as_str().into(),
+        labels: pairs(&incident.labels),
+        external_url: incident.external_url.as_str().into(),
+        places: incident.places.iter().map(place_key).collect::<Result<_, _>>()?,
+        template: incident.template.as_str().into(),
+        pin: incident.pin,
+        severity: SeverityRow {
+            rank: severity.rank,
+            name: severity.name.as_str().into(),
+            urgent: severity.urgent.as_str().into(),
+            pin: severity.pin,
+        },
+        ladder: match standing.ladder {
+            Ladder::Waiting { step, round } => LadderRow::Waiting { step, round },
+            Ladder::Exhausted => LadderRow::Exhausted,
+            Ladder::Idle => LadderRow::Idle,
+        },
+        last_step: standing.last_step,
+        policy: PolicyRow::from(&standing.policy),
+        generation: standing.generation,
+        reopens: standing.reopens,
+    })
+}
+
+/// The columns of an incident, and its [`incident_content`].
+pub(super) struct IncidentColumns {
+    pub(super) id: IncidentId,
+    pub(super) version: u64,
+    pub(super) key: IncidentKey,
+    pub(super) source: String,
+    pub(super) opened_at: Timestamp,
+    pub(super) due_at: Option<Timestamp>,
+    pub(super) resolved_at: Option<Timestamp>,
+    pub(super) content: String,
+}
+
+impl IncidentColumns {
+    /// The incident, as yet without members.
+    pub(super) fn into_incident(self) -> Result<Incident, StoreError> {
+        let row: IncidentRow<'_> = from_json("incident", &self.content)?;
+        let severity = Severity {
+            rank: row.severity.rank,
+            name: row.severity.name.into_owned(),
+            urgent: urgent(&row.severity.urgent)?,
+            pin: row.severity.pin,
+        };
+        let standing = Standing {
+            members: BTreeMap::new(),
+            severity,
+            response: self.resolved_at.map_or(Response::Open, |at| Response::Resolved { at }),
+            ladder: match row.ladder {
+                LadderRow::Waiting { step, round } => Ladder::Waiting { step, round },
+                LadderRow::Exhausted => Ladder::Exhausted,
+                LadderRow::Idle => Ladder::Idle,
+            },
+            due_at: self.due_at,
+            last_step: row.last_step,
+            policy: row.policy.try_into()?,
+            generation: row.generation,
+            opened_at: self.opened_at,
+            reopens: row.reopens,
+        };
+        Ok(Incident {
+            id: Some(self.id),
+            version: self.version,
+            key: self.key,
+            source: self.source,
+            title: row.title.into_owned(),
+            summary: row.summary.into_owned(),
+            labels: labels(row.labels),
+            external_url: row.external_url.into_owned(),
+            places: row.places.iter().map(|key| place(key)).collect::<Result<_, _>>()?,
+            template: row.template.into_owned(),
+            pin: row.pin,
+            standing,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct AlertRow<'a> {
+    firing: bool,
+    labels: Pairs<'a>,
+    annotations: Pairs<'a>,
+    starts_at: Option<String>,
+    ends_at: Option<String>,
+    #[serde(borrow)]
+    generator_url: Cow<'a, str>,
+    #[serde(borrow)]
+    silence_url: Cow<'a, str>,
+    #[serde(borrow)]
+    dashboard_url: Cow<'a, str>,
+    #[serde(borrow)]
+    panel_url: Cow<'a, str>,
+    #[serde(borrow)]
+    values: Cow<'a, str>,
+}
+
+/// An alert without its fingerprint.
+pub(super) fn alert_content(alert: &Alert<'_>) -> Result<String, StoreError> {
+    to_json(&AlertRow {
+        firing: alert.status == AlertStatus::Firing,
+        labels: pairs(&alert.labels),
+        annotations: pairs(&alert.annotations),
+        starts_at: alert.starts_at.map(|at| at.to_string()),
+        ends_at: alert.ends_at.map(|at| at.to_string()),
+        generator_url: alert.generator_url.as_ref().into(),
+        silence_url: alert.silence_url.as_ref().into(),
+        dashboard_url: alert.dashboard_url.as_ref().into(),
+        panel_url: alert.panel_url.as_ref().into(),
+        values: alert.values.as_ref().into(),
+    })
+}
+
+/// Reads [`alert_content`] back.
+pub(super) fn alert(fingerprint: Fingerprint, content: &str) -> Result<Alert<'static>, StoreError> {
+    let row: AlertRow<'_> = from_json("alert", content)?;
+    let alert = Alert {
+        status: if row.firing { AlertStatus::Firing } else { AlertStatus::Resolved },
+        fingerprint,
+        labels: labels(row.labels),
+        annotations: labels(row.annotations),
+        starts_at: row.starts_at.as_deref().map(instant).transpose()?,
+        ends_at: row.ends_at.as_deref().map(instant).transpose()?,
+        generator_url: row.generator_url,
+        silence_url: row.silence_url,
+        dashboard_url: row.dashboard_url,
+        panel_url: row.panel_url,
+        values: row.values,
+    };
+    Ok(alert.into_owned())
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum FactRow {
+    Number(i64),
+    Text(String),
+    List(Vec<String>),
+}
+
+/// The facts of a happening, in their order.
+pub(super) fn facts_json(facts: Vec<(&'static str, Fact)>) -> Result<String, StoreError> {
+    let row = |fact| match fact {
+        Fact::Text(text) => FactRow::Text(text),
+        Fact::Number(number) => FactRow::Number(number),
+        Fact::List(list) => FactRow::List(list),
+    };
+    to_json(&facts.into_iter().map(|(name, fact)| (name, row(fact))).collect::<Vec<_>>())
+}
+
+/// Reads [`facts_json`] back.
+pub(super) fn facts(json: &str) -> Result<Vec<(String, Fact)>, StoreError> {
+    let rows: Vec<(String, FactRow)> = from_json("timeline entry", json)?;
+    let fact = |row| match row {
+        FactRow::Text(text) => Fact::Text(text),
+        FactRow::Number(number) => Fact::Number(number),
+        FactRow::List(list) => Fact::List(list),
+    };
+    Ok(rows.into_iter().map(|(name, row)| (name, fact(row))).collect())
+}

@@ -1,0 +1,263 @@
+//! Incidents with their alerts and timelines.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+
+use super::incident_rows::{IncidentColumns, alert, alert_content, facts, facts_json, incident_content};
+use super::rows::{count, instant, instant_opt, limit as rows, number, stamp};
+use crate::domain::{
+    Fingerprint, Incident, IncidentId, IncidentKey, Member, MemberState, Phase, RecordedEntry, TimelineEntry,
+};
+use crate::store::{HeldAlert, Lookup, StoreError};
+
+const COLUMNS: &str = "id, version, rule, grp, source, opened_at, due_at, resolved_at, content";
+
+fn columns(row: &Row<'_>) -> Result<IncidentColumns, StoreError> {
+    Ok(IncidentColumns {
+        id: IncidentId(row.get(0)?),
+        version: count(row.get(1)?),
+        key: IncidentKey { rule: row.get(2)?, group: row.get(3)? },
+        source: row.get(4)?,
+        opened_at: instant(row.get_ref(5)?.as_str()?)?,
+        due_at: instant_opt(row.get_ref(6)?.as_str_or_null()?)?,
+        resolved_at: instant_opt(row.get_ref(7)?.as_str_or_null()?)?,
+        content: row.get(8)?,
+    })
+}
+
+/// One incident with its members.
+pub(super) fn load(conn: &Connection, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+    let mut select = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM incidents WHERE id = ?1"))?;
+    let Some(found) = select.query_and_then([id.0], columns)?.next().transpose()? else {
+        return Ok(None);
+    };
+    let mut incident = found.into_incident()?;
+    let mut select = conn.prepare_cached(
+        "SELECT fingerprint, firing, starts_at, changed_at FROM members WHERE incident_id = ?1",
+    )?;
+    let members = select.query_and_then([id.0], |row| Ok((fingerprint(row.get(0)?), member(row, 1)?)))?;
+    incident.standing.members = members.collect::<Result<_, StoreError>>()?;
+    Ok(Some(incident))
+}
+
+fn load_all(conn: &Connection, ids: impl IntoIterator<Item = i64>) -> Result<Vec<Incident>, StoreError> {
+    ids.into_iter().filter_map(|id| load(conn, IncidentId(id)).transpose()).collect()
+}
+
+fn fingerprint(bits: i64) -> Fingerprint {
+    Fingerprint(bits.cast_unsigned())
+}
+
+fn bits(fingerprint: Fingerprint) -> i64 {
+    fingerprint.0.cast_signed()
+}
+
+/// Reads `firing, starts_at, changed_at`, from the column `first` on.
+fn member(row: &Row<'_>, first: usize) -> Result<Member, StoreError> {
+    Ok(Member {
+        state: if row.get(first)? { MemberState::Firing } else { MemberState::Resolved },
+        starts_at: instant_opt(row.get_ref(first + 1)?.as_str_or_null()?)?,
+        changed_at: instant(row.get_ref(first + 2)?.as_str()?)?,
+    })
+}
+
+/// What a lookup asks for, in order of opening.
+pub(super) fn find(conn: &Connection, lookup: &Lookup) -> Result<Vec<Incident>, StoreError> {
+    let mut ids = BTreeSet::new();
+    let mut open =
+        conn.prepare_cached("SELECT id FROM incidents WHERE rule = ?1 AND grp = ?2 AND resolved_at IS NULL")?;
+    let mut last = conn.prepare_cached(
+        "SELECT id FROM incidents WHERE rule = ?1 AND grp = ?2 AND resolved_at IS NOT NULL
+         ORDER BY resolved_at DESC, id DESC LIMIT 1",
+    )?;
+    for IncidentKey { rule, group } in &lookup.keys {
+        let found: Option<i64> = open.query_row([rule, group], |row| row.get(0)).optional()?;
+        let found = match found {
+            Some(id) => Some(id),
+            None => last.query_row([rule, group], |row| row.get(0)).optional()?,
+        };
+        ids.extend(found);
+    }
+    let mut holders = conn.prepare_cached(
+        "SELECT i.id FROM members AS m JOIN incidents AS i ON i.id = m.incident_id
+         WHERE m.fingerprint = ?1 AND m.firing = 1 AND i.source = ?2 AND i.resolved_at IS NULL",
+    )?;
+    for (source, fingerprint) in &lookup.holders {
+        for id in holders.query_map(params![bits(*fingerprint), source], |row| row.get(0))? {
+            ids.insert(id?);
+        }
+    }
+    load_all(conn, ids)
+}
+
+/// Open incidents whose deadline has come, earliest first.
+pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError> {
+    let ids = ids(
+        conn,
+        "SELECT id FROM incidents WHERE resolved_at IS NULL AND due_at IS NOT NULL AND due_at <= ?1
+         ORDER BY due_at, id LIMIT ?2",
+        params![stamp(now), rows(limit)],
+    )?;
+    load_all(conn, ids)
+}
+
+/// Incidents, newest first.
+pub(super) fn list(
+    conn: &Connection,
+    phase: Option<Phase>,
+    before: Option<IncidentId>,
+    limit: usize,
+) -> Result<Vec<Incident>, StoreError> {
+    let before = before.map_or(i64::MAX, |id| id.0);
+    let ids = match phase {
+        Some(phase) => ids(
+            conn,
+            "SELECT id FROM incidents WHERE phase = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+            params![phase.as_str(), before, rows(limit)],
+        ),
+        None => ids(
+            conn,
+            "SELECT id FROM incidents WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            params![before, rows(limit)],
+        ),
+    }?;
+    load_all(conn, ids)
+}
+
+fn ids(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<i64>, StoreError> {
+    let mut select = conn.prepare_cached(sql)?;
+    let ids = select.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(ids)
+}
+
+/// An incident's alerts: firing ones first, then by start, newest first.
+pub(super) fn alerts(conn: &Connection, id: IncidentId, limit: usize) -> Result<Vec<HeldAlert>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT m.fingerprint, m.firing, m.starts_at, m.changed_at, a.content
+         FROM (SELECT * FROM members WHERE incident_id = ?1
+               ORDER BY firing DESC, starts_at DESC, fingerprint LIMIT ?2) AS m
+         JOIN alerts AS a ON a.incident_id = m.incident_id AND a.fingerprint = m.fingerprint
+         ORDER BY m.firing DESC, m.starts_at DESC, m.fingerprint",
+    )?;
+    let held = select.query_and_then(params![id.0, rows(limit)], |row| {
+        let alert = alert(fingerprint(row.get(0)?), row.get_ref(4)?.as_str()?)?;
+        Ok(HeldAlert { alert, member: member(row, 1)? })
+    })?;
+    held.collect()
+}
+
+/// Stores an incident as one version more than it has; its id.
+pub(super) fn save(conn: &Connection, incident: &Incident) -> Result<IncidentId, StoreError> {
+    let standing = &incident.standing;
+    let written = match incident.id {
+        None => conn
+            .prepare_cached(
+                "INSERT INTO incidents
+                 (version, rule, grp, source, phase, opened_at, due_at, resolved_at, content)
+                 VALUES (?1 + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
+            )?
+            .query_row(
+                params![
+                    number(incident.version),
+                    incident.key.rule,
+                    incident.key.group,
+                    incident.source,
+                    standing.phase().as_str(),
+                    stamp(standing.opened_at),
+                    standing.due_at.map(stamp),
+                    standing.resolved_at().map(stamp),
+                    incident_content(incident)?
+                ],
+                |row| row.get(0),
+            )
+            .optional(),
+        Some(id) => conn
+            .prepare_cached(
+                "UPDATE incidents
+                 SET version = ?1 + 1, rule = ?2, grp = ?3, source = ?4, phase = ?5, opened_at = ?6, due_at = ?7,
+                     resolved_at = ?8, content = ?9
+                 WHERE id = ?10 AND version = ?1 RETURNING id",
+            )?
+            .query_row(
+                params![
+                    number(incident.version),
+                    incident.key.rule,
+                    incident.key.group,
+                    incident.source,
+                    standing.phase().as_str(),
+                    stamp(standing.opened_at),
+                    standing.due_at.map(stamp),
+                    standing.resolved_at().map(stamp),
+                    incident_content(incident)?,
+                    id.0
+                ],
+                |row| row.get(0),
+            )
+            .optional(),
+    };
+    match written {
+        Ok(Some(id)) => Ok(IncidentId(id)),
+        Ok(None) => Err(StoreError::Conflict),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(StoreError::Conflict)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Stores alerts that are new or changed.
+pub(super) fn save_alerts(conn: &Connection, id: IncidentId, held: &[HeldAlert]) -> Result<(), StoreError> {
+    let mut member = conn.prepare_cached(
+        "INSERT INTO members (incident_id, fingerprint, firing, starts_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (incident_id, fingerprint) DO UPDATE
+         SET firing = excluded.firing, starts_at = excluded.starts_at, changed_at = excluded.changed_at",
+    )?;
+    let mut alert = conn.prepare_cached(
+        "INSERT INTO alerts (incident_id, fingerprint, content) VALUES (?1, ?2, ?3)
+         ON CONFLICT (incident_id, fingerprint) DO UPDATE SET content = excluded.content",
+    )?;
+    for HeldAlert { alert: text, member: known } in held {
+        let fingerprint = bits(text.fingerprint);
+        member.execute(params![
+            id.0,
+            fingerprint,
+            known.state == MemberState::Firing,
+            known.starts_at.map(stamp),
+            stamp(known.changed_at)
+        ])?;
+        alert.execute(params![id.0, fingerprint, alert_content(text)?])?;
+    }
+    Ok(())
+}
+
+/// Appends to an incident's timeline.
+pub(super) fn record(conn: &Connection, id: IncidentId, entries: &[TimelineEntry]) -> Result<(), StoreError> {
+    let mut insert =
+        conn.prepare_cached("INSERT INTO timeline (incident_id, at, kind, facts) VALUES (?1, ?2, ?3, ?4)")?;
+    for entry in entries {
+        insert.execute(params![id.0, stamp(entry.at), entry.what.kind(), facts_json(entry.what.facts())?])?;
+    }
+    Ok(())
+}
+
+/// An incident's timeline, oldest first.
+pub(super) fn timeline(conn: &Connection, id: IncidentId) -> Result<Vec<RecordedEntry>, StoreError> {
+    let mut select =
+        conn.prepare_cached("SELECT at, kind, facts FROM timeline WHERE incident_id = ?1 ORDER BY at, id")?;
+    let entries = select.query_and_then([id.0], |row| {
+        Ok(RecordedEntry {
+            at: instant(row.get_ref(0)?.as_str()?)?,
+            kind: row.get(1)?,
+            facts: facts(row.get_ref(2)?.as_str()?)?,
+        })
+    })?;
+    entries.collect()
+}
+
+/// The version of an incident; 0 if there is none.
+pub(super) fn version(conn: &Connection, id: IncidentId) -> Result<u64, StoreError> {
+    let mut select = conn.prepare_cached("SELECT version FROM incidents WHERE id = ?1")?;
+    Ok(select.query_row([id.0], |row| row.get(0)).optional()?.map_or(0, count))
+}

@@ -1,0 +1,353 @@
+//! Jobs: put in, folded, given out by lease, reported.
+//!
+//! Whether a job may run is written with it (`blocked`) whenever that changes,
+//! so that a claim reads ready jobs from an index, however many wait.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::rows::{
+    from_json, instant, instant_opt, limit as rows, person, person_key, place, place_key, stamp, to_json,
+    unreadable, urgent,
+};
+use super::{cards, incidents, pins};
+use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Phase, Urgent};
+use crate::store::{Claim, JobEnd, NewJob, Report, StoreError};
+
+/// What a buzz needs besides its place. Empty for other jobs.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Details {
+    /// [`person_key`]s.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    people: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urgent: Option<String>,
+    step: u16,
+    round: u16,
+}
+
+fn details(job: &Job) -> Result<Details, StoreError> {
+    Ok(match job {
+        Job::Buzz { to: _, people, urgent, step, round } => Details {
+            people: people.iter().map(person_key).collect::<Result<_, _>>()?,
+            urgent: Some(urgent.as_str().to_owned()),
+            step: *step,
+            round: *round,
+        },
+        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Details::default(),
+    })
+}
+
+fn job(kind: &str, to: Destination, details: &str) -> Result<Job, StoreError> {
+    Ok(match kind {
+        "post" => Job::Post { to },
+        "edit" => Job::Edit { to },
+        "pin" => Job::Pin { to },
+        "buzz" => {
+            let details: Details = from_json("buzz", details)?;
+            Job::Buzz {
+                to,
+                people: details.people.iter().map(|key| person(key)).collect::<Result<_, _>>()?,
+                urgent: urgent(&details.urgent.unwrap_or_default())?,
+                step: details.step,
+                round: details.round,
+            }
+        }
+        other => return Err(unreadable("job", format_args!("unknown kind `{other}`"))),
+    })
+}
+
+/// Puts a job in, or folds it into one that waits.
+///
+/// A job that backs off after a failure keeps its time when another is folded
+/// into it; one that is being worked on is remembered to run again.
+pub(super) fn put(
+    conn: &Connection,
+    incident: Option<IncidentId>,
+    new: &NewJob,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let key = place_key(new.job.to())?;
+    let owner = match &new.job {
+        Job::Pin { .. } => None,
+        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } => incident.map(|id| id.0),
+    };
+    let (ordered, blocked, folded) = match &new.job {
+        Job::Pin { .. } => {
+            (false, false, fold(conn, "kind = 'pin' AND place = ?1 AND ?2 IS NULL", &key, owner, new)?)
+        }
+        Job::Edit { .. } => {
+            let folded = fold(conn, "kind = 'edit' AND place = ?1 AND incident_id = ?2", &key, owner, new)?;
+            (false, !cards::posted(conn, owner, &key)?, folded)
+        }
+        Job::Post { .. } | Job::Buzz { .. } => (true, queue_at(conn, owner, &key)?, false),
+    };
+    if folded {
+        return Ok(());
+    }
+    conn.prepare_cached(
+        "INSERT INTO outbox
+         (incident_id, kind, place, details, priority, run_at, created_at, uuid, ordered, blocked)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        owner,
+        new.job.kind(),
+        key,
+        to_json(&details(&new.job)?)?,
+        new.priority,
+        stamp(new.run_at),
+        stamp(now),
+        Uuid::new_v4().to_string(),
+        ordered,
+        blocked
+    ])?;
+    Ok(())
+}
+
+fn fold(
+    conn: &Connection,
+    which: &str,
+    key: &str,
+    owner: Option<i64>,
+    new: &NewJob,
+) -> Result<bool, StoreError> {
+    let sql = format!(
+        "UPDATE outbox
+         SET again = again OR lease_until IS NOT NULL,
+             priority = min(priority, ?3),
+             run_at = iif(attempts = 0, min(run_at, ?4), run_at)
+         WHERE {which}"
+    );
+    let folded = conn.prepare_cached(&sql)?.execute(params![key, owner, new.priority, stamp(new.run_at)])?;
+    Ok(folded > 0)
+}
+
+/// Whether posts or buzzes of the incident wait there.
+fn queue_at(conn: &Connection, owner: Option<i64>, key: &str) -> Result<bool, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE ordered = 1 AND incident_id = ?1 AND place = ?2)",
+    )?;
+    Ok(select.query_row(params![owner, key], |row| row.get(0))?)
+}
+
+/// Whether [`claim`] would change anything; reads two index entries.
+pub(super) fn anything_to_claim(conn: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE blocked = 0 AND lease_until IS NULL AND run_at <= ?1)
+             OR EXISTS (SELECT 1 FROM outbox WHERE lease_until IS NOT NULL AND lease_until <= ?1)",
+    )?;
+    Ok(select.query_row([stamp(now)], |row| row.get(0))?)
+}
+
+/// A job that is ready, as far as claiming needs to know it.
+struct Ready {
+    row: JobRow,
+    claim: Claim,
+    moot: bool,
+}
+
+/// What removing or repeating a job needs to know of it.
+struct JobRow {
+    id: i64,
+    owner: Option<i64>,
+    kind: String,
+    place: String,
+}
+
+pub(super) const READY: &str = "
+    SELECT o.id, o.incident_id, o.kind, o.place, o.details, o.uuid, o.attempts, o.interrupted, o.sent,
+           o.created_at, (SELECT phase FROM incidents WHERE id = o.incident_id)
+    FROM outbox AS o INDEXED BY outbox_ready
+    WHERE o.blocked = 0 AND o.lease_until IS NULL AND o.run_at <= ?1
+    ORDER BY o.priority, o.id LIMIT ?2";
+
+fn ready(row: &Row<'_>) -> Result<Ready, StoreError> {
+    let job_row = JobRow { id: row.get(0)?, owner: row.get(1)?, kind: row.get(2)?, place: row.get(3)? };
+    let phase: Option<String> = row.get(10)?;
+    let claim = Claim {
+        id: JobId(job_row.id),
+        incident: job_row.owner.map(IncidentId),
+        job: job(&job_row.kind, place(&job_row.place)?, row.get_ref(4)?.as_str()?)?,
+        uuid: row.get_ref(5)?.as_str()?.parse().map_err(|e| unreadable("job", e))?,
+        attempts: row.get(6)?,
+        interrupted: row.get(7)?,
+        sent: row.get::<_, Option<String>>(8)?.map(MessageId),
+        created_at: instant(row.get_ref(9)?.as_str()?)?,
+    };
+    let moot = job_row.kind == "buzz" && phase.as_deref() != Some(Phase::Triggered.as_str());
+    Ok(Ready { row: job_row, claim, moot })
+}
+
+/// Gives out jobs that are due, and drops buzzes that nobody needs any more.
+pub(super) fn claim(
+    conn: &Connection,
+    now: Timestamp,
+    lease_until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Claim>, StoreError> {
+    conn.prepare_cached(
+        "UPDATE outbox SET lease_until = NULL, interrupted = 1
+         WHERE lease_until IS NOT NULL AND lease_until <= ?1",
+    )?
+    .execute([stamp(now)])?;
+    loop {
+        let mut select = conn.prepare_cached(READY)?;
+        let found = select
+            .query_and_then(params![stamp(now), rows(limit)], ready)?
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        // Dropping one may free a more urgent one behind it, so look again.
+        let (moot, wanted): (Vec<_>, Vec<_>) = found.into_iter().partition(|ready| ready.moot);
+        if moot.is_empty() {
+            return lease(conn, wanted, lease_until);
+        }
+        for ready in moot {
+            remove(conn, &ready.row)?;
+        }
+    }
+}
+
+fn lease(conn: &Connection, jobs: Vec<Ready>, until: Timestamp) -> Result<Vec<Claim>, StoreError> {
+    let until = stamp(until);
+    let mut update = conn.prepare_cached(
+        "UPDATE outbox SET lease_until = ?2, attempts = attempts + 1, interrupted = 0, again = 0 WHERE id = ?1",
+    )?;
+    let mut claims = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        update.execute(params![job.row.id, until])?;
+        claims.push(job.claim);
+    }
+    Ok(claims)
+}
+
+/// Ends all leases: their holders died with the process before this one.
+pub(super) fn void_leases(conn: &Connection) -> Result<(), StoreError> {
+    conn.execute("UPDATE outbox SET lease_until = NULL, interrupted = 1 WHERE lease_until IS NOT NULL", ())?;
+    Ok(())
+}
+
+/// When a claim is worth trying next.
+pub(super) fn next_at(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT min(at) FROM (
+             SELECT min(run_at) AS at FROM outbox WHERE blocked = 0 AND lease_until IS NULL
+             UNION ALL
+             SELECT min(lease_until) FROM outbox WHERE lease_until IS NOT NULL)",
+    )?;
+    instant_opt(select.query_row((), |row| row.get::<_, Option<String>>(0))?.as_deref())
+}
+
+/// Writes down what came of a job. One that is gone was dealt with by
+/// another claimer after the lease had ended: nothing is left to write.
+pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreError> {
+    let mut select = conn.prepare_cached("SELECT id, incident_id, kind, place FROM outbox WHERE id = ?1")?;
+    let found = select.query_row([report.job.0], |row| {
+        Ok(JobRow { id: row.get(0)?, owner: row.get(1)?, kind: row.get(2)?, place: row.get(3)? })
+    });
+    let Some(job) = found.optional()? else {
+        return Ok(());
+    };
+    if let Some(sent) = &report.sent {
+        conn.prepare_cached("UPDATE outbox SET sent = ?2 WHERE id = ?1")?.execute(params![job.id, sent.0])?;
+    }
+    pins::show(conn, &job.place, &report.pins)?;
+    let incident = job.owner.map(IncidentId);
+    if let Some(incident) = incident {
+        incidents::record(conn, incident, &report.timeline)?;
+        if let Some(card) = &report.card {
+            cards::save(conn, incident, card)?;
+            follow_card(conn, incident, card.shown_version, &card.to, report.at)?;
+        }
+    }
+    match report.end {
+        JobEnd::Held => {}
+        JobEnd::Retry { at } => {
+            conn.prepare_cached(
+                "UPDATE outbox SET lease_until = NULL, interrupted = 0, run_at = ?2 WHERE id = ?1",
+            )?
+            .execute(params![job.id, stamp(at)])?;
+        }
+        JobEnd::Done => {
+            if !repeat(conn, &job, report.at)? {
+                remove(conn, &job)?;
+            }
+        }
+    }
+    for job in &report.follow_ups {
+        if incident.is_some() || matches!(job.job, Job::Pin { .. }) {
+            put(conn, incident, job, report.at)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the edits there run, and asks for one unless the card shows the
+/// incident as it is.
+fn follow_card(
+    conn: &Connection,
+    incident: IncidentId,
+    shown_version: u64,
+    to: &Destination,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let current = shown_version >= incidents::version(conn, incident)?;
+    conn.prepare_cached(
+        "UPDATE outbox SET blocked = 0, again = again AND NOT ?3
+         WHERE kind = 'edit' AND incident_id = ?1 AND place = ?2",
+    )?
+    .execute(params![incident.0, place_key(to)?, current])?;
+    if current {
+        return Ok(());
+    }
+    refresh(conn, incident, to.clone(), now)
+}
+
+/// Asks for an edit of the incident's card there.
+pub(super) fn refresh(
+    conn: &Connection,
+    incident: IncidentId,
+    to: Destination,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let job = Job::Edit { to };
+    let priority = job.priority(Urgent::None);
+    put(conn, Some(incident), &NewJob { job, priority, run_at: now }, now)
+}
+
+/// Keeps an edit or pin that was asked for again meanwhile, as a new job.
+fn repeat(conn: &Connection, job: &JobRow, now: Timestamp) -> Result<bool, StoreError> {
+    let repeated = conn
+        .prepare_cached(
+            "UPDATE outbox
+             SET again = 0, attempts = 0, interrupted = 0, lease_until = NULL, sent = NULL, uuid = ?2,
+                 run_at = ?3, created_at = ?3
+             WHERE id = ?1 AND again = 1",
+        )?
+        .execute(params![job.id, Uuid::new_v4().to_string(), stamp(now)])?;
+    Ok(repeated > 0)
+}
+
+/// Takes a job out and lets the next one of its place have its turn.
+fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
+    conn.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([job.id])?;
+    if job.kind == "edit" || job.kind == "pin" {
+        return Ok(());
+    }
+    conn.prepare_cached(
+        "UPDATE outbox SET blocked = 0
+         WHERE id = (SELECT min(id) FROM outbox WHERE ordered = 1 AND incident_id = ?1 AND place = ?2)",
+    )?
+    .execute(params![job.owner, job.place])?;
+    // Edits that wait for a card which nobody is going to post any more.
+    conn.prepare_cached(
+        "DELETE FROM outbox
+         WHERE kind = 'edit' AND blocked = 1 AND incident_id = ?1 AND place = ?2
+           AND NOT EXISTS (SELECT 1 FROM outbox
+                           WHERE ordered = 1 AND incident_id = ?1 AND place = ?2 AND kind = 'post')",
+    )?
+    .execute(params![job.owner, job.place])?;
+    Ok(())
+}
