@@ -139,8 +139,9 @@ impl Marks {
 
     /// The format they prove, if any.
     ///
-    /// Both unified formats carry `groupKey`, so what only Grafana sends is
-    /// looked for first; the hint decides between contradicting or missing proofs.
+    /// Both unified formats carry `groupKey`, so what only one of them sends is
+    /// looked for first; the hint decides where such proofs contradict each
+    /// other or are missing.
     pub(super) fn kind(self, hint: Hint) -> Option<SourceKind> {
         if !self.has(Field::Alerts) {
             let legacy =
@@ -150,17 +151,19 @@ impl Marks {
         let grafana = self.has(Field::OrgId)
             || (self.has(Field::State) && self.has(Field::Title))
             || self.version == Version::One;
-        let four = self.version == Version::Four;
-        let proven = grafana || four || self.has(Field::GroupKey);
-        let likely =
-            self.has(Field::Receiver) || self.has(Field::GroupLabels) || self.version == Version::Unknown;
+        let alertmanager = self.version == Version::Four;
+        let either = grafana || alertmanager || self.has(Field::GroupKey);
+        let likely = either
+            || self.has(Field::Receiver)
+            || self.has(Field::GroupLabels)
+            || self.version == Version::Unknown;
         match hint {
-            Hint::Any if !proven => None,
-            Hint::Alertmanager | Hint::Grafana if !proven && !likely => None,
-            Hint::Alertmanager if four || !grafana => Some(SourceKind::Alertmanager),
-            Hint::Grafana if grafana || !four => Some(SourceKind::Grafana),
-            Hint::Any | Hint::Alertmanager | Hint::Grafana if grafana => Some(SourceKind::Grafana),
-            Hint::Any | Hint::Alertmanager | Hint::Grafana => Some(SourceKind::Alertmanager),
+            Hint::Any if grafana => Some(SourceKind::Grafana),
+            Hint::Any => either.then_some(SourceKind::Alertmanager),
+            Hint::Alertmanager if grafana && !alertmanager => Some(SourceKind::Grafana),
+            Hint::Alertmanager => likely.then_some(SourceKind::Alertmanager),
+            Hint::Grafana if alertmanager && !grafana => Some(SourceKind::Alertmanager),
+            Hint::Grafana => likely.then_some(SourceKind::Grafana),
         }
     }
 }

@@ -285,3 +285,112 @@ impl<'a> Shape<'a> for Match<'_> {
         Ok((metric, number))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(text: &str) -> Result<(GroupHeader<'_>, Option<Alert<'_>>), DecodeError> {
+        let mut found = None;
+        let header = visit(text, &mut |alert| found = Some(alert))?;
+        Ok((header, found))
+    }
+
+    fn complaint(text: &str) -> String {
+        decode(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_state_has_a_meaning() {
+        let (firing, resolved) = (Some(AlertStatus::Firing), Some(AlertStatus::Resolved));
+        let table = [
+            ("alerting", firing),
+            ("no_data", firing),
+            ("ok", resolved),
+            ("paused", resolved),
+            ("pending", None),
+            ("unknown", None),
+        ];
+        for (state, status) in table {
+            let body = format!(r#"{{"ruleId":1,"ruleName":"x","state":"{state}"}}"#);
+            assert_eq!(decode(&body).unwrap().1.map(|alert| alert.status), status, "{state}");
+        }
+        let text = complaint(r#"{"ruleId":1,"state":"burning"}"#);
+        assert!(text.starts_with("state: expected one of alerting, no_data"), "{text}");
+        assert!(text.contains(r#"got "burning""#), "{text}");
+    }
+
+    #[test]
+    fn identity_is_organisation_and_rule() {
+        let identity = |ids: &str| {
+            let body = format!(r#"{{{ids},"state":"ok"}}"#);
+            let (header, alert) = decode(&body).unwrap();
+            (header.group_key.into_owned(), alert.unwrap().fingerprint)
+        };
+        let base = identity(r#""orgId":1,"ruleId":12"#);
+        assert_eq!(base.0, "legacy:1:12");
+        assert_eq!(identity(r#""orgId":"1","ruleId":"12""#), base);
+        assert_eq!(identity(r#""ruleId":12,"ruleName":"renamed""#), base);
+        assert_ne!(identity(r#""orgId":2,"ruleId":12"#).1, base.1);
+        assert_ne!(identity(r#""orgId":1,"ruleId":13"#).1, base.1);
+        let huge = [r#""ruleId":9007199254740993"#, r#""ruleId":9007199254740992"#].map(identity);
+        assert_ne!(huge[0], huge[1]);
+    }
+
+    #[test]
+    fn tags_become_labels_whatever_their_type() {
+        let (_, alert) = decode(
+            r#"{"ruleId":1,"ruleName":"x","state":"alerting",
+                "tags":{"team":"db","level":2,"share":0.5,"page":true,"none":null,"alertname":"mine"}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            alert.unwrap().labels.iter().collect::<Vec<_>>(),
+            [
+                ("alertname", "mine"),
+                ("level", "2"),
+                ("none", ""),
+                ("page", "true"),
+                ("share", "0.5"),
+                ("team", "db"),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_oldest_spelling_of_the_link_is_read() {
+        let (_, alert) = decode(
+            r#"{"ruleId":1,"state":"alerting","rule_url":"http://g/x","title":"[Alerting] [db] slow"}"#,
+        )
+        .unwrap();
+        let alert = alert.unwrap();
+        assert_eq!(alert.generator_url, "http://g/x");
+        assert_eq!(alert.annotations.get("summary"), Some("[db] slow"));
+        assert!(alert.labels.is_empty());
+    }
+
+    #[test]
+    fn values_are_listed_in_the_order_sent() {
+        let (_, alert) = decode(
+            r#"{"ruleId":1,"state":"alerting","evalMatches":[{"metric":"b","value":2,"tags":{}},
+                {"metric":"gone","value":null},{"metric":"a","value":0.25,"tags":null}]}"#,
+        )
+        .unwrap();
+        assert_eq!(alert.unwrap().values, "b=2, a=0.25");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let table = [
+            (r#"{"ruleId":1}"#, "the body: `state` is missing"),
+            (r#"{"state":"ok"}"#, "the body: `ruleId` is missing"),
+            (r#"{"state":"ok","ruleId":1.5}"#, "ruleId: expected a whole number or a string"),
+            (r#"{"tags":{"a":[]}}"#, "tags.a: expected a string, number or boolean, got an array"),
+            (r#"{"evalMatches":[{},{"value":"x"}]}"#, r#"evalMatches[1].value: expected a number, got "x""#),
+        ];
+        for (body, expected) in table {
+            let text = complaint(body);
+            assert!(text.starts_with(expected), "{body}: {text}");
+        }
+    }
+}

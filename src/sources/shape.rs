@@ -162,7 +162,7 @@ pub(super) enum Number {
 }
 
 impl fmt::Display for Number {
-    /// As Go and JavaScript write it: very large and very small ones with an exponent.
+    /// In full, but very large and very small ones with an exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(n) => write!(f, "{n}"),

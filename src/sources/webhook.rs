@@ -375,3 +375,88 @@ impl Shape<'_> for Measured {
         Ok(Some(number))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(text: &str) -> (GroupHeader<'_>, Vec<Alert<'_>>) {
+        let mut alerts = Vec::new();
+        let header = visit(SourceKind::Alertmanager, text, &mut |alert| alerts.push(alert)).unwrap();
+        (header, alerts)
+    }
+
+    #[test]
+    fn receivers_lose_the_quoting_of_go_and_nothing_else() {
+        let table = [
+            ("ops", "ops"),
+            (r"ops\.feishu \(P1\)\+oncall\|值班", "ops.feishu (P1)+oncall|值班"),
+            (r"\\d\[0\]\{1\}\^\$\*\?", r"\d[0]{1}^$*?"),
+            (r"\\\.", r"\."),
+            (r"a\b\", r"a\b\"),
+        ];
+        for (quoted, plain) in table {
+            assert_eq!(unquote(quoted.into()), plain, "{quoted}");
+        }
+        assert!(matches!(unquote("ops".into()), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_missing_group_key_follows_from_the_group_labels() {
+        let (one, _) = decode(r#"{"alerts":[],"groupLabels":{"b":"x\"y","a":"1"}}"#);
+        let (two, _) = decode(r#"{"alerts":[],"groupLabels":{"a":"1","b":"x\"y"},"groupKey":""}"#);
+        assert_eq!(one.group_key, r#"derived:{"a"="1", "b"="x\"y"}"#);
+        assert_eq!(one.group_key, two.group_key);
+        let (other, _) = decode(r#"{"alerts":[],"groupLabels":{"a":"1\", \"b\"=\"x\"y"}}"#);
+        assert_ne!(one.group_key, other.group_key);
+        assert_eq!(decode(r#"{"alerts":[]}"#).0.group_key, "derived:{}");
+    }
+
+    #[test]
+    fn whatever_may_be_missing_or_null_reads_as_empty() {
+        let (bare, alerts) = decode(r#"{"alerts":[{"status":"firing"}]}"#);
+        let (nulls, null_alerts) = decode(
+            r#"{"alerts":[{"status":"firing","labels":null,"annotations":null,"startsAt":null,"endsAt":null,
+                "generatorURL":null,"fingerprint":null,"values":null,"panelURL":null}],"receiver":null,
+                "groupKey":null,"groupLabels":null,"externalURL":null,"truncatedAlerts":null,"version":null}"#,
+        );
+        assert_eq!((&bare, &alerts), (&nulls, &null_alerts));
+        assert_eq!(bare.truncated_alerts, 0);
+        assert_eq!(alerts[0].fingerprint, Fingerprint::of(&Labels::default()));
+        assert_eq!(decode(r#"{"alerts":null}"#).1, []);
+    }
+
+    #[test]
+    fn only_what_is_over_has_an_end() {
+        let ends = |status: &str, end: &str| {
+            let body = format!(r#"{{"alerts":[{{"status":"{status}","endsAt":"{end}"}}]}}"#);
+            decode(&body).1[0].ends_at.map(|at| at.to_string())
+        };
+        let (zero, real) = ("0001-01-01T00:00:00Z", "2026-11-22T03:45:14.5Z");
+        assert_eq!(ends("resolved", real).as_deref(), Some(real));
+        for (status, end) in [("resolved", zero), ("firing", zero), ("firing", real)] {
+            assert_eq!(ends(status, end), None, "{status} {end}");
+        }
+    }
+
+    #[test]
+    fn the_sent_fingerprint_wins() {
+        let (_, alerts) =
+            decode(r#"{"alerts":[{"status":"firing","labels":{"a":"b"},"fingerprint":"695cdddc6c05a027"}]}"#);
+        assert_eq!(alerts[0].fingerprint.to_string(), "695cdddc6c05a027");
+    }
+
+    #[test]
+    fn alerts_arrive_one_by_one_before_the_rest_is_read() {
+        let mut seen = 0;
+        let cut = r#"{"alerts":[{"status":"firing"},{"status":"resolved"},{"stat"#;
+        visit(SourceKind::Alertmanager, cut, &mut |_| seen += 1).unwrap_err();
+        assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn a_body_without_alerts_is_refused() {
+        let error = visit(SourceKind::Grafana, r#"{"orgId":1}"#, &mut |_| {}).unwrap_err();
+        assert_eq!(error.to_string(), "the body: `alerts` is missing, expected an array");
+    }
+}

@@ -342,13 +342,11 @@ fn a_refusal_repeats_little_of_the_body() {
 
 #[test]
 fn deep_nesting_neither_overflows_nor_passes_for_a_webhook() {
-    let open = |unit: &str, n: usize| unit.repeat(n);
-    for depth in [200, 10_000, 1_000_000] {
-        let array = format!("{}{}", open("[", depth), open("]", depth));
-        let object = format!("{}1{}", open(r#"{"a":"#, depth), open("}", depth));
-        for nested in [&array, &object] {
+    for depth in [200, 10_000, 100_000] {
+        let array = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let object = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        for nested in [&array, &object, &"[".repeat(depth)] {
             refusal(Hint::Any, nested.as_bytes());
-            refusal(Hint::Any, open("[", depth).as_bytes());
             for (head, tail) in [
                 (r#"{"version":"4","alerts":"#, "}"),
                 (r#"{"version":"4","alerts":["#, "]}"),
@@ -361,6 +359,8 @@ fn deep_nesting_neither_overflows_nor_passes_for_a_webhook() {
                 }
             }
         }
+        let unknown = format!(r#"{{"version":"4","alerts":[],"field_of_2031":{array}}}"#);
+        assert_eq!(inspect(Hint::Any, unknown.as_bytes()), Ok((Alertmanager, 0)));
     }
 }
 
