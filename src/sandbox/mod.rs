@@ -1,1 +1,119 @@
-//! Placeholder.
+//! A stateful fake Feishu: the test double of all tests, the stage of `larkhorn demo`.
+//!
+//! It keeps people, chats, messages with every content they had, buzzes and
+//! pins, and answers the paths, envelopes, limits and codes of the Open
+//! Platform that larkhorn uses (feishu-api.md, §12 is the checklist). Any app id
+//! and secret are admitted. Besides the API it serves a page with two phones
+//! and controls for it, on loopback only.
+//!
+//! # Invariants
+//!
+//! * State lives in memory; ids come from counters, time from the given clock
+//!   (an injected latency alone waits in the machine's time). The same calls
+//!   give the same world.
+//! * A call either changes the world wholly or is refused and changes nothing.
+//! * What is not documented is not invented: where Feishu's behaviour is
+//!   unknown, the code says what it assumes.
+//!
+//! Nothing of larkhorn's deciding belongs here, and nobody but `app`, `cli` and
+//! tests may look in.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::Clock;
+
+mod answering;
+mod api;
+mod auth;
+mod buzzing;
+mod call;
+mod card;
+mod directory;
+mod fault;
+mod limits;
+mod marks;
+mod model;
+mod preview;
+mod reading;
+mod refusal;
+mod sending;
+mod server;
+mod stage;
+mod world;
+
+pub use api::Api;
+pub use fault::{Fault, Outcome};
+pub use limits::Limits;
+pub use model::{Account, Buzz, CallRecord, Chat, Message, Pinned, Reaction, Revision};
+pub use server::Running;
+
+use world::World;
+
+/// What kind of world it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Whether rates are enforced.
+    pub limits: Limits,
+    /// Unknown chats and people come to be when they are first named, everybody
+    /// a member of every group, so that any rules file works. Otherwise naming
+    /// them is the documented error.
+    pub open_world: bool,
+    /// How long a token lives.
+    pub token_ttl: SignedDuration,
+    /// The bot's name.
+    pub bot_name: String,
+    /// People that SMS can still reach this month; `None`: without end.
+    pub sms_quota: Option<u64>,
+    /// People that calls can still reach this month; `None`: without end.
+    pub phone_quota: Option<u64>,
+}
+
+impl Default for Options {
+    /// A strict world with Feishu's limits and no quota.
+    fn default() -> Self {
+        Self {
+            limits: Limits::Feishu,
+            open_world: false,
+            token_ttl: SignedDuration::from_hours(2),
+            bot_name: "Larkhorn".to_owned(),
+            sms_quota: None,
+            phone_quota: None,
+        }
+    }
+}
+
+/// The fake Feishu. Clones show the same world.
+#[derive(Clone)]
+pub struct Sandbox {
+    clock: Arc<dyn Clock>,
+    world: Arc<Mutex<World>>,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// An empty world.
+    pub fn new(clock: Arc<dyn Clock>, options: Options) -> Self {
+        Self { clock, world: Arc::new(Mutex::new(World::new(options))) }
+    }
+
+    /// A panic while the lock is held leaves a world worth looking at, so
+    /// poisoning is passed over.
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&World) -> T) -> T {
+        at(&self.lock())
+    }
+
+    fn change<T>(&self, how: impl FnOnce(&mut World, Timestamp) -> T) -> T {
+        how(&mut self.lock(), self.clock.now())
+    }
+}

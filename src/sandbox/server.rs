@@ -1,0 +1,95 @@
+//! Puts the world behind a web server.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer};
+
+use super::Sandbox;
+use super::answering::{self, Answer, Request};
+
+/// Bodies larger than this are refused by the web server: 1 MiB.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A sandbox that is being served.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    handle: ServerHandle,
+}
+
+impl Running {
+    /// The base URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Stops serving at once; open connections are cut.
+    pub async fn stop(&self) {
+        self.handle.stop(false).await;
+    }
+}
+
+impl Sandbox {
+    /// Adds the API, the page and the controls to an application.
+    pub fn configure(&self, cfg: &mut web::ServiceConfig) {
+        cfg.app_data(Data::new(self.clone()))
+            .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+            .service(web::resource("/open-apis/{rest:.*}").to(call));
+    }
+
+    /// Serves on a listener of the caller's, with one worker and no signal handling.
+    pub fn serve(&self, listener: std::net::TcpListener) -> std::io::Result<Running> {
+        let addr = listener.local_addr()?;
+        let sandbox = self.clone();
+        let server = HttpServer::new(move || {
+            let sandbox = sandbox.clone();
+            App::new().configure(move |cfg| sandbox.configure(cfg))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(Running { addr, handle })
+    }
+}
+
+async fn call(sandbox: Data<Sandbox>, http: HttpRequest, body: Bytes) -> HttpResponse {
+    let query = web::Query::<BTreeMap<String, String>>::from_query(http.query_string())
+        .map(web::Query::into_inner)
+        .unwrap_or_default();
+    let authorization = http.headers().get("Authorization").and_then(|h| h.to_str().ok());
+    let request =
+        Request { method: http.method().as_str(), path: http.path(), query, authorization, body: &body };
+    let twist = sandbox.change(|world, _| answering::twist(world, &request));
+    if !twist.delay.is_zero() {
+        tokio::time::sleep(twist.delay).await;
+    }
+    respond(sandbox.change(|world, now| answering::answer(world, &request, twist, now)))
+}
+
+fn respond(answer: Answer) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut builder: HttpResponseBuilder = HttpResponse::build(status);
+    builder.insert_header(("X-Tt-Logid", answer.log_id.as_str()));
+    builder.insert_header(("X-Request-Id", answer.log_id.as_str()));
+    if let Some(reset_s) = answer.reset_s {
+        builder.insert_header(("x-ogw-ratelimit-limit", "50"));
+        builder.insert_header(("x-ogw-ratelimit-reset", reset_s.to_string()));
+    }
+    if answer.lost {
+        let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let nothing = futures_util::stream::once(std::future::ready(Err::<Bytes, _>(cut)));
+        return builder.streaming(nothing);
+    }
+    match answer.body {
+        Some(body) => builder.content_type("application/json; charset=utf-8").body(body.to_string()),
+        None => builder.content_type("text/html").body("<html><body>Service trouble</body></html>"),
+    }
+}
