@@ -63,7 +63,8 @@ pub(crate) fn usable(text: &str) -> Option<String> {
         && url.username().is_empty()
         && url.password().is_none()
         && (host.contains('.') || host.contains(':'))
-        && !matches!(host.rsplit('.').next(), Some("svc" | "local" | "localhost"))
+        && !matches!(host.rsplit('.').next(), Some("svc" | "localhost"))
+        && host.strip_suffix(".cluster.local").is_none()
         && !host.starts_with("127.")
         && !matches!(host, "0.0.0.0" | "[::1]" | "[::]");
     let text = String::from(url);
