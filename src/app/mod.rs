@@ -37,7 +37,8 @@ use crate::domain::Clock;
 use crate::feishu::{self, Client, ClientConfig};
 use crate::http;
 use crate::settings::{Settings, StoreUrl};
-use crate::store::{Store, sqlite::SqliteStore};
+use crate::store::Store;
+use crate::store::sqlite::{Retention, SqliteStore};
 use crate::telemetry::Metrics;
 use crate::worker::courier::Courier;
 use crate::worker::engine::Engine;
@@ -83,12 +84,13 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
     metrics.reloaded(true);
     let client = connect(&settings, &metrics)?;
     let listen = settings.server.listen;
-    let listener = TcpListener::bind(listen)
-        .with_context(|| format!("cannot listen on {listen}; is another process there? server.listen names the address"))?;
+    let listener = TcpListener::bind(listen).with_context(|| {
+        format!("cannot listen on {listen}; is another process there? server.listen names the address")
+    })?;
     listener.set_nonblocking(true)?;
     let addr = listener.local_addr()?;
     let StoreUrl::Sqlite(path) = &settings.store;
-    let store = Arc::new(SqliteStore::open(path)?);
+    let store = Arc::new(SqliteStore::open(path, Retention::default())?);
     let reconciled = store.reconcile_pins(clock.now()).await?;
     if reconciled > 0 {
         tracing::info!(places = reconciled, "pins differ from what is wanted; putting them right");
@@ -97,8 +99,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
     let (stop, stopped) = watch::channel(false);
     let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let shared: Arc<dyn Store> = store.clone();
-    let engine =
-        Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
+    let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
     let courier = Courier::new(
         shared.clone(),
         client.clone(),
@@ -170,9 +171,8 @@ impl Running {
         if drained.await.is_err() {
             tracing::warn!("stopped before everything was sent; the rest goes out after the next start");
         }
-        if let Err(error) = self.store.close().await {
-            tracing::error!(%error, "the store did not close cleanly; nothing is lost");
-        }
+        // The last holder closes the file; that blocks for some milliseconds.
+        drop(self.store);
     }
 }
 

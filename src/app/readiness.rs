@@ -72,7 +72,8 @@ impl Readiness for Watch {
         let now = self.clock.now();
         match self.store.backlog().await {
             Ok(backlog) => {
-                let (inbox, outbox) = (age_seconds(backlog.inbox_oldest, now), age_seconds(backlog.outbox_oldest, now));
+                let (inbox, outbox) =
+                    (age_seconds(backlog.inbox_oldest, now), age_seconds(backlog.outbox_oldest, now));
                 if inbox > INBOX_LATE_SECONDS {
                     problems.push(format!("the oldest webhook has waited {inbox:.0} s to be dealt with"));
                 }

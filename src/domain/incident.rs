@@ -53,9 +53,10 @@ pub enum Ladder {
         /// The round it belongs to, from 0.
         round: u16,
     },
-    /// The last step of the last round has run.
+    /// The last step of the last round has run, or no step reached anybody.
     Exhausted,
-    /// Not climbing: the incident is over or its policy has no steps.
+    /// Not climbing: the incident is over, or its policy asks for no more than
+    /// one page and that has been sent.
     Idle,
 }
 

@@ -114,8 +114,11 @@ fn wait_for(standing: &mut Standing, rung: Option<(u16, u16)>, at_least: SignedD
         // A wait too long for the calendar is a wait for ever: due at its end.
         standing.due_at = Some(now.checked_add(wait).unwrap_or(Timestamp::MAX));
     } else {
-        let never_climbs = standing.policy.steps.is_empty();
-        standing.ladder = if never_climbs { Ladder::Idle } else { Ladder::Exhausted };
+        // A single step that reached somebody was all that was asked for, not a
+        // ladder that failed.
+        let single = standing.policy.steps.len() == 1 && standing.policy.repeat == 0;
+        let satisfied = standing.policy.steps.is_empty() || (single && standing.last_step.is_some());
+        standing.ladder = if satisfied { Ladder::Idle } else { Ladder::Exhausted };
         standing.due_at = None;
     }
 }

@@ -100,7 +100,7 @@ fn a_critical_alert_is_announced_and_rings_the_phone_at_once() {
     let (standing, effects) = opened(one_step(), "critical");
     assert!(effects.contains(&Effect::Announce));
     assert_eq!(pages(&effects), ["lin@phone"]);
-    assert_eq!((standing.ladder, standing.due_at), (Ladder::Exhausted, None));
+    assert_eq!((standing.ladder, standing.due_at), (Ladder::Idle, None));
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod token;
 mod urgent;
 mod verdict;
 
-pub use cards::{CardInput, Cards, ListedAlert, Locale, Paged, Rendered};
+pub use cards::{CardInput, Cards, ListedAlert, Paged, Rendered};
 pub use client::{Client, ClientConfig, ClientError, Observer};
 pub use directory::BotInfo;
 pub use error::CallError;

@@ -158,6 +158,11 @@ impl Locale {
             Self::En => "en",
         }
     }
+
+    /// Reads the word back; `None` for any other.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::ZhCn, Self::En].into_iter().find(|locale| locale.as_str() == word)
+    }
 }
 
 /// What an app needs to log in to Feishu.

@@ -5,8 +5,9 @@ use jiff::tz::TimeZone;
 
 use super::text::{cut, plain};
 use super::view::{place, title};
-use super::words::{Locale, clock};
+use super::words::clock;
 use crate::domain::Incident;
+use crate::settings::Locale;
 
 const BUZZ_CHARS: usize = 200;
 const LAST_RESORT_CHARS: usize = 500;

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::text::{cut, markdown, plain};
 use super::view::title;
-use super::words::Locale;
 use crate::domain::Incident;
+use crate::settings::Locale;
 
 /// A card of headline and summary, built without a template.
 pub(crate) fn card(locale: Locale, incident: &Incident) -> String {

@@ -23,9 +23,8 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::domain::{Alert, Incident, Member, Urgent};
+use crate::settings::Locale;
 use templates::Templates;
-
-pub use words::Locale;
 
 /// Feishu takes 30 KB (feishu-api.md §3.1). Measured as the string that goes
 /// into the request, quotes escaped.

@@ -19,7 +19,8 @@ use serde_json::Value;
 use super::links::usable;
 use super::text::{markdown, plain};
 use super::view::View;
-use super::words::{Locale, clock, duration, time};
+use super::words::{clock, duration, time};
+use crate::settings::Locale;
 
 /// The template that always exists.
 const ALERT: &str = "alert";

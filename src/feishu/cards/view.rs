@@ -175,7 +175,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
     };
     let waits = match standing.ladder {
         Ladder::Waiting { step, .. } if standing.last_step.is_some() => Some(usize::from(step) + 1),
-        Ladder::Waiting { .. } | Ladder::Exhausted | Ladder::Idle => None,
+        Ladder::Gathering | Ladder::Waiting { .. } | Ladder::Exhausted | Ladder::Idle => None,
     };
     let severity_colour = severity_colour(&standing.severity);
     let exhausted = standing.ladder == Ladder::Exhausted;

@@ -4,32 +4,7 @@
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-/// The language of cards and lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Locale {
-    /// Simplified Chinese.
-    ZhCn,
-    /// English.
-    En,
-}
-
-impl Locale {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::ZhCn, Self::En];
-
-    /// Its name in settings and in the paths of templates.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ZhCn => "zh-CN",
-            Self::En => "en",
-        }
-    }
-
-    /// Reads the name back; `None` for any other.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|locale| locale.as_str() == word)
-    }
-}
+use crate::settings::Locale;
 
 /// `2 h 5 min`, `2 小时 5 分钟`: the two largest units that count.
 pub(crate) fn duration(locale: Locale, length: SignedDuration) -> String {

@@ -29,6 +29,7 @@ struct SeverityRow<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum LadderRow {
+    Gathering,
     Waiting { step: u16, round: u16 },
     Exhausted,
     Idle,
@@ -136,6 +137,7 @@ pub(super) fn incident_content(incident: &Incident) -> Result<String, StoreError
             pin: severity.pin,
         },
         ladder: match standing.ladder {
+            Ladder::Gathering => LadderRow::Gathering,
             Ladder::Waiting { step, round } => LadderRow::Waiting { step, round },
             Ladder::Exhausted => LadderRow::Exhausted,
             Ladder::Idle => LadderRow::Idle,
@@ -174,6 +176,7 @@ impl IncidentColumns {
             severity,
             response: self.resolved_at.map_or(Response::Open, |at| Response::Resolved { at }),
             ladder: match row.ladder {
+                LadderRow::Gathering => Ladder::Gathering,
                 LadderRow::Waiting { step, round } => Ladder::Waiting { step, round },
                 LadderRow::Exhausted => Ladder::Exhausted,
                 LadderRow::Idle => Ladder::Idle,

@@ -264,11 +264,16 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
     }
     match report.end {
         JobEnd::Held => {}
-        JobEnd::Retry { at } => {
+        JobEnd::Retry { at, holds_lane } => {
             conn.prepare_cached(
-                "UPDATE outbox SET lease_until = NULL, interrupted = 0, run_at = ?2 WHERE id = ?1",
+                "UPDATE outbox
+                 SET lease_until = NULL, interrupted = 0, run_at = ?2, ordered = ordered AND ?3
+                 WHERE id = ?1",
             )?
-            .execute(params![job.id, stamp(at)])?;
+            .execute(params![job.id, stamp(at), holds_lane])?;
+            if !holds_lane {
+                next_turn(conn, &job)?;
+            }
         }
         JobEnd::Done => {
             if !repeat(conn, &job, report.at)? {
@@ -336,17 +341,23 @@ fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     if job.kind == "edit" || job.kind == "pin" {
         return Ok(());
     }
-    conn.prepare_cached(
-        "UPDATE outbox SET blocked = 0
-         WHERE id = (SELECT min(id) FROM outbox WHERE ordered = 1 AND incident_id = ?1 AND place = ?2)",
-    )?
-    .execute(params![job.owner, job.place])?;
+    next_turn(conn, job)?;
     // Edits that wait for a card which nobody is going to post any more.
     conn.prepare_cached(
         "DELETE FROM outbox
          WHERE kind = 'edit' AND blocked = 1 AND incident_id = ?1 AND place = ?2
            AND NOT EXISTS (SELECT 1 FROM outbox
-                           WHERE ordered = 1 AND incident_id = ?1 AND place = ?2 AND kind = 'post')",
+                           WHERE incident_id = ?1 AND place = ?2 AND kind = 'post')",
+    )?
+    .execute(params![job.owner, job.place])?;
+    Ok(())
+}
+
+/// Lets the oldest post or buzz of a place have its turn.
+fn next_turn(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "UPDATE outbox SET blocked = 0
+         WHERE id = (SELECT min(id) FROM outbox WHERE ordered = 1 AND incident_id = ?1 AND place = ?2)",
     )?
     .execute(params![job.owner, job.place])?;
     Ok(())

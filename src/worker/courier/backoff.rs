@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_bound_and_differ_between_jobs() {
         let pauses: Vec<_> = (0..40).map(|n| growing(&claim(1, n))).collect();
-        assert!(pauses[0] < SignedDuration::from_secs(1) && pauses[0] >= SignedDuration::from_millis(FIRST_MS));
+        assert!(
+            pauses[0] < SignedDuration::from_secs(1) && pauses[0] >= SignedDuration::from_millis(FIRST_MS)
+        );
         assert!(pauses.iter().all(|p| *p <= SignedDuration::from_millis(LONGEST_MS * 5 / 4)));
         assert_ne!(growing(&claim(1, 3)), growing(&claim(2, 3)));
     }

@@ -140,7 +140,8 @@ impl Courier {
     /// The buzz was made. Whoever was refused is in no chat of ours: their own
     /// conversation with the bot is the other way.
     fn settle(&self, buzz: &Buzz<'_>, known: &Known, refused: &[UserId]) -> Outcome {
-        let refused: BTreeSet<Person> = known.behind(refused).into_iter().chain(known.unknown.clone()).collect();
+        let refused: BTreeSet<Person> =
+            known.behind(refused).into_iter().chain(known.unknown.clone()).collect();
         let reached = buzz.people.iter().filter(|p| !refused.contains(*p));
         let mut outcome = Outcome::done().note(Happening::Buzzed {
             urgent: buzz.urgent,
@@ -156,10 +157,12 @@ impl Courier {
 
     fn buzz_failed(&self, buzz: &Buzz<'_>, error: &CallError) -> Outcome {
         let (claim, reason) = (buzz.claim, error.to_string());
-        let unknown_call = error.verdict == Verdict::Unknown && buzz.urgent == Urgent::Phone && claim.sent.is_some();
+        let unknown_call =
+            error.verdict == Verdict::Unknown && buzz.urgent == Urgent::Phone && claim.sent.is_some();
         if unknown_call && claim.attempts < ATTEMPTS_MAX {
             let instead = "called again in 60 s";
-            return Outcome::retry(self.after(PHONE_PAUSE), false).note(failed(claim, "buzz", &reason, instead));
+            return Outcome::retry(self.after(PHONE_PAUSE), false)
+                .note(failed(claim, "buzz", &reason, instead));
         }
         if let Some(outcome) = self.again(claim, error).filter(|_| claim.attempts < ATTEMPTS_MAX) {
             return outcome;

@@ -114,7 +114,11 @@ impl Courier {
         let rendered = self.cards.load().render(&input, self.clock.now());
         if let Some(problem) = rendered.problem {
             self.metrics.template_failed();
-            tracing::warn!(template = incident.template, problem, "the template failed; the built-in card serves");
+            tracing::warn!(
+                template = incident.template,
+                problem,
+                "the template failed; the built-in card serves"
+            );
         }
         Ok(rendered.json)
     }

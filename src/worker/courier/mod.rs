@@ -68,13 +68,7 @@ struct Outcome {
 
 impl Outcome {
     fn done() -> Self {
-        Self {
-            end: JobEnd::Done,
-            card: None,
-            pins: Vec::new(),
-            timeline: Vec::new(),
-            follow_ups: Vec::new(),
-        }
+        Self { end: JobEnd::Done, card: None, pins: Vec::new(), timeline: Vec::new(), follow_ups: Vec::new() }
     }
 
     fn retry(at: Timestamp, holds_lane: bool) -> Self {

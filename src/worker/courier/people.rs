@@ -71,7 +71,11 @@ impl Courier {
             }
         }
         for person in &known.unknown {
-            tracing::warn!(person = person.name, by = person.contact.kind(), "Feishu knows nobody by this contact");
+            tracing::warn!(
+                person = person.name,
+                by = person.contact.kind(),
+                "Feishu knows nobody by this contact"
+            );
         }
         Ok(known)
     }

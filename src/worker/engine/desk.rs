@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::opening;
 use super::parcel::Parcel;
 use crate::domain::{
-    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentKey, Job, Recipients, Standing,
-    TimelineEntry, Urgent,
+    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentKey, Job, Recipients,
+    Standing, TimelineEntry, Urgent,
 };
 use crate::escalation::{self, Effect, Event, Observation, Roster, Sighting};
 use crate::rules::{Rule, RuleSet};
@@ -62,7 +62,8 @@ impl Desk {
         for fingerprint in incident.standing.members.keys() {
             self.holders.entry((incident.source.clone(), *fingerprint)).or_default().insert(slot);
         }
-        let taken_by_open = |other: &usize| self.slots.get(*other).is_some_and(|s| s.incident.standing.is_open());
+        let taken_by_open =
+            |other: &usize| self.slots.get(*other).is_some_and(|s| s.incident.standing.is_open());
         if !self.by_key.get(&incident.key).is_some_and(taken_by_open) {
             self.by_key.insert(incident.key.clone(), slot);
         }
@@ -94,7 +95,9 @@ impl Desk {
                 }
                 Whose::New(key) => {
                     let Some(rule) = rule else { continue };
-                    let Some((standing, effects)) = escalation::open(observation, roster, now) else { continue };
+                    let Some((standing, effects)) = escalation::open(observation, roster, now) else {
+                        continue;
+                    };
                     let about = about(rules, &alerts);
                     let Some(about) = about else { continue };
                     let (source, url) = (&parcel.source, &parcel.external_url);
@@ -161,8 +164,11 @@ impl Desk {
                     .get(**slot)
                     .is_some_and(|s| escalation::takes(&s.incident.standing, reopen_within, now))
             };
-            let owner =
-                self.by_key.get(key).filter(takes).map_or_else(|| Whose::New(key.clone()), |s| Whose::Slot(*s));
+            let owner = self
+                .by_key
+                .get(key)
+                .filter(takes)
+                .map_or_else(|| Whose::New(key.clone()), |s| Whose::Slot(*s));
             let entry = whose.entry(owner).or_default();
             entry.0 = Some(*rule);
             entry.1.extend(alerts);
@@ -187,8 +193,7 @@ impl Desk {
             if alert.status == AlertStatus::Firing && before.is_some() {
                 slot.incident.labels = slot.incident.labels.common(&alert.labels);
             }
-            slot.alerts
-                .insert(alert.fingerprint, HeldAlert { alert: (*alert).clone(), member: *member });
+            slot.alerts.insert(alert.fingerprint, HeldAlert { alert: (*alert).clone(), member: *member });
         }
     }
 }

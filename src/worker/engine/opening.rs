@@ -1,8 +1,6 @@
 //! What an incident is called, and where it lives, when it opens.
 
-use crate::domain::{
-    Alert, Destination, Incident, IncidentKey, Labels, Response, Severity, Standing,
-};
+use crate::domain::{Alert, Destination, Incident, IncidentKey, Labels, Response, Severity, Standing};
 use crate::rules::Rule;
 
 /// The incident of a rule over its first firing alerts, `worst` the worst of them.
@@ -33,11 +31,6 @@ pub(super) fn incident(
 /// Whether chats are pinned for the people paged: as the rule says, else as the severity does.
 pub(super) fn wants_pin(rule: Option<&Rule>, severity: &Severity) -> bool {
     rule.and_then(|r| r.pin).unwrap_or(severity.pin)
-}
-
-/// Whether the incident is one that a person still has to look at.
-pub(super) fn is_unanswered(standing: &Standing) -> bool {
-    matches!(standing.response, Response::Open)
 }
 
 /// The alert name all share, else the best the worst alert offers (inputs.md §F).
@@ -75,7 +68,10 @@ mod tests {
     use super::*;
     use crate::domain::{AlertStatus, Fingerprint};
 
-    fn alert(labels: &[(&'static str, &'static str)], annotations: &[(&'static str, &'static str)]) -> Alert<'static> {
+    fn alert(
+        labels: &[(&'static str, &'static str)],
+        annotations: &[(&'static str, &'static str)],
+    ) -> Alert<'static> {
         Alert {
             status: AlertStatus::Firing,
             fingerprint: Fingerprint(7),

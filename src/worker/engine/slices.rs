@@ -63,7 +63,9 @@ async fn header(delivery: &Delivery) -> Result<Option<GroupHeader<'static>>, Sto
             tracing::error!(inbox = delivery.id.0, %error, "a kept webhook cannot be read");
             Ok(None)
         }
-        Err(error) => Err(StoreError::Unavailable(format!("reading webhook {} failed: {error}", delivery.id.0))),
+        Err(error) => {
+            Err(StoreError::Unavailable(format!("reading webhook {} failed: {error}", delivery.id.0)))
+        }
     }
 }
 

@@ -1,0 +1,90 @@
+//! `larkhorn demo`: the whole way of a page, played in a second.
+//!
+//! A fake Feishu and a real pager are started side by side, in memory and in a
+//! temporary folder; captured webhooks are posted to the pager over HTTP, and
+//! each line printed was read back from what arrived on the phones.
+
+mod story;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::output::say;
+use super::words::Words;
+use crate::app::{self, SystemClock};
+use crate::sandbox::{self, Sandbox};
+use crate::settings::Settings;
+
+/// The rules that ship with larkhorn.
+const RULES: &str = include_str!("../../../rules/oncall.yaml");
+/// Ports that are tried first; any free ones serve as well.
+const PAGER_PORT: u16 = 9119;
+const PHONES_PORT: u16 = 9120;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// End when the story has been told instead of leaving the pages open
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::Builder::new().prefix("larkhorn-demo-").tempdir()?;
+    let clock = Arc::new(SystemClock);
+    let world = sandbox::Options { open_world: true, ..sandbox::Options::default() };
+    let sandbox = Sandbox::new(clock.clone(), world);
+    story::set_the_stage(&sandbox, words);
+    let phones = sandbox.serve(listen(PHONES_PORT)?)?;
+    let settings = settings(folder.path(), &phones.url(), words)?;
+    let pager = app::start(settings, clock.clone()).await?;
+    let pager_url = format!("http://{}", pager.addr());
+
+    say(words.pick(
+        "larkhorn demo: a fake Feishu, a real pager, webhooks captured from real senders\n",
+        "larkhorn 演示：假飞书、真值班呼叫、从真实系统截获的 webhook\n",
+    ));
+    story::play(&sandbox, &pager_url, words, clock.as_ref()).await?;
+    say(&format!("\n  {}  {}/", words.pick("two phones  ", "两部手机"), phones.url()));
+    say(&format!("  {}  {pager_url}/", words.pick("the pager   ", "值班呼叫")));
+    if !options.once {
+        say(words.pick(
+            "\nOpen the pages in a browser. Ctrl-C ends the demo.",
+            "\n用浏览器打开以上页面。按 Ctrl-C 结束演示。",
+        ));
+        super::told_to_stop().await?;
+    }
+    pager.stop().await;
+    phones.stop().await;
+    folder.close().context("the demo's temporary folder could not be removed")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A listener on loopback, on the port if it is free.
+fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .context("no free port on 127.0.0.1")?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Settings as a user would write them, touching nothing outside the folder.
+fn settings(folder: &Path, feishu: &str, words: Words) -> anyhow::Result<Settings> {
+    std::fs::write(folder.join("oncall.yaml"), RULES)?;
+    // Taken and given back: the pager takes it again a moment later.
+    let listen = listen(PAGER_PORT)?.local_addr()?;
+    let text = format!(
+        "server: {{listen: {listen}, external_url: \"http://{listen}\"}}\n\
+         store: {{url: sqlite://larkhorn.db}}\n\
+         feishu: {{base_url: {feishu}, app_id: cli_demo, app_secret: demo, locale: {locale}}}\n\
+         rules: oncall.yaml\n",
+        locale = words.0.as_str(),
+    );
+    let file = folder.join("larkhorn.yaml");
+    std::fs::write(&file, text)?;
+    Ok(Settings::load(Some(&file), std::iter::empty())?)
+}
