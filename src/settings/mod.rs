@@ -226,3 +226,6 @@ impl Settings {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests;
