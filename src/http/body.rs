@@ -65,11 +65,10 @@ fn too_large(limits: Limits) -> Problem {
             limits.max_body_bytes
         ),
     )
-    .header(header::CONNECTION, "close")
+    .closing()
 }
 
 fn too_slow(limits: Limits) -> Problem {
     let seconds = limits.body_idle.as_secs_f64();
-    Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body stopped coming for {seconds} s"))
-        .header(header::CONNECTION, "close")
+    Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body stopped coming for {seconds} s")).closing()
 }

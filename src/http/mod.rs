@@ -30,7 +30,6 @@ mod body;
 mod incidents;
 mod operations;
 mod problem;
-mod shim;
 mod webhook;
 
 /// How long a sender may keep quiet in the middle of a body.

@@ -15,6 +15,7 @@ pub(super) struct Problem {
     detail: String,
     errors: Vec<String>,
     header: Option<(header::HeaderName, String)>,
+    close: bool,
 }
 
 #[derive(Serialize)]
@@ -30,7 +31,7 @@ struct Body<'a> {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new(), header: None }
+        Self { status, detail: detail.into(), errors: Vec::new(), header: None, close: false }
     }
 
     /// 400.
@@ -46,6 +47,11 @@ impl Problem {
     /// With a header.
     pub(super) fn header(self, name: header::HeaderName, value: impl Into<String>) -> Self {
         Self { header: Some((name, value.into())), ..self }
+    }
+
+    /// The connection ends with the answer: the rest of the request is not wanted.
+    pub(super) fn closing(self) -> Self {
+        Self { close: true, ..self }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -68,6 +74,9 @@ impl ResponseError for Problem {
         let mut answer = safe(self.status);
         if let Some((name, value)) = &self.header {
             answer.insert_header((name.clone(), value.as_str()));
+        }
+        if self.close {
+            answer.force_close();
         }
         answer.content_type("application/problem+json");
         answer.json(Body {

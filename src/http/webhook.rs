@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::{self, Caller};
 use super::problem::{Problem, safe, wrong_method};
-use super::shim::{self as sources, Hint};
+
 use super::{State, body};
 use crate::domain::SourceKind;
+use crate::sources::{self, Hint};
 use crate::store::{NewDelivery, StoreError};
 
 /// Bodies from this size on are looked through off the threads that serve.

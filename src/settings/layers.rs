@@ -24,7 +24,7 @@ pub(super) fn read(
 ) -> Result<Raw, SettingsError> {
     let mut builder = Config::builder();
     if let Some(path) = path {
-        builder = builder.add_source(read_file(path)?);
+        builder = builder.add_source(beside(path)).add_source(read_file(path)?);
     }
     let variables: BTreeMap<String, String> = env
         .into_iter()
@@ -36,6 +36,14 @@ pub(super) fn read(
         .build()
         .and_then(Config::try_deserialize)
         .map_err(|e| SettingsError::one(e.to_string()))
+}
+
+/// Where rules and templates lie unless something else is said: beside the file.
+fn beside(path: &Path) -> Layer {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let entry =
+        |name: &str| (name.to_owned(), Value::new(None, folder.join(name).to_string_lossy().into_owned()));
+    Layer(["rules", "templates"].map(entry).into_iter().collect())
 }
 
 fn environment(variables: Map<String, String>) -> Environment {
@@ -54,11 +62,11 @@ fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), SettingsE
     if problems.is_empty() { Ok(()) } else { Err(SettingsError(problems)) }
 }
 
-/// The values of the settings file, its relative paths made relative to it.
+/// Values that were read already.
 #[derive(Debug, Clone)]
-struct FileLayer(Map<String, Value>);
+struct Layer(Map<String, Value>);
 
-impl Source for FileLayer {
+impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
@@ -68,7 +76,7 @@ impl Source for FileLayer {
     }
 }
 
-fn read_file(path: &Path) -> Result<FileLayer, SettingsError> {
+fn read_file(path: &Path) -> Result<Layer, SettingsError> {
     let shown = path.display();
     let problem = |e: &dyn std::fmt::Display| SettingsError::one(format!("{shown}: {e}"));
     let text = std::fs::read_to_string(path).map_err(|e| problem(&e))?;
@@ -76,7 +84,7 @@ fn read_file(path: &Path) -> Result<FileLayer, SettingsError> {
     let _: Option<Raw> = serde_saphyr::from_str_with_options(&text, options()).map_err(|e| problem(&e))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let yaml = Yaml { folder: folder.to_owned() };
-    yaml.parse(Some(&shown.to_string()), &text).map(FileLayer).map_err(|e| problem(&e))
+    yaml.parse(Some(&shown.to_string()), &text).map(Layer).map_err(|e| problem(&e))
 }
 
 /// Snippets of the source are left out of errors: they could show a secret.

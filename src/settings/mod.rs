@@ -231,3 +231,6 @@ impl Settings {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! A store in memory for tests of the HTTP door: keeps webhooks, shows the
+//! incidents it was given, and can be made to fail.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use larkhorn::domain::{Contact, Destination, Incident, IncidentId, Phase, RecordedEntry};
+use larkhorn::store::{
+    Backlog, Card, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup, NewDelivery, Pins,
+    Report, Store, StoreError,
+};
+
+/// What is on the shelf.
+#[derive(Default)]
+pub(super) struct Shelf {
+    /// Webhooks kept so far.
+    pub(super) kept: Mutex<Vec<NewDelivery>>,
+    /// Incidents to show, oldest first.
+    pub(super) incidents: Vec<Incident>,
+    /// Timelines to show.
+    pub(super) timelines: BTreeMap<IncidentId, Vec<RecordedEntry>>,
+    /// What waits.
+    pub(super) backlog: Backlog,
+    /// Whether every call fails.
+    pub(super) broken: AtomicBool,
+}
+
+impl Shelf {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("disk full".into()));
+        }
+        Ok(())
+    }
+}
+
+fn unused<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("the HTTP door has no business with this".into()))
+}
+
+#[async_trait]
+impl Store for Shelf {
+    async fn accept(&self, delivery: NewDelivery) -> Result<InboxId, StoreError> {
+        self.check()?;
+        let mut kept = self.kept.lock().unwrap();
+        kept.push(delivery);
+        Ok(InboxId(i64::try_from(kept.len()).unwrap()))
+    }
+
+    async fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+        self.check()?;
+        Ok(self.incidents.iter().find(|i| i.id == Some(id)).cloned())
+    }
+
+    async fn incidents(
+        &self,
+        phase: Option<Phase>,
+        before: Option<IncidentId>,
+        limit: usize,
+    ) -> Result<Vec<Incident>, StoreError> {
+        self.check()?;
+        let wanted = |i: &&Incident| {
+            phase.is_none_or(|p| i.standing.phase() == p) && before.is_none_or(|b| i.id < Some(b))
+        };
+        Ok(self.incidents.iter().rev().filter(wanted).take(limit).cloned().collect())
+    }
+
+    async fn timeline(&self, id: IncidentId) -> Result<Vec<RecordedEntry>, StoreError> {
+        self.check()?;
+        Ok(self.timelines.get(&id).cloned().unwrap_or_default())
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.check()?;
+        Ok(self.backlog.clone())
+    }
+
+    async fn inbox(&self, _: usize, _: usize) -> Result<Vec<Delivery>, StoreError> {
+        unused()
+    }
+
+    async fn find(&self, _: Lookup) -> Result<Vec<Incident>, StoreError> {
+        unused()
+    }
+
+    async fn due(&self, _: Timestamp, _: usize) -> Result<Vec<Incident>, StoreError> {
+        unused()
+    }
+
+    async fn commit(&self, _: Commit) -> Result<Vec<IncidentId>, StoreError> {
+        unused()
+    }
+
+    async fn alerts(&self, _: IncidentId, _: usize) -> Result<Vec<HeldAlert>, StoreError> {
+        unused()
+    }
+
+    async fn claim(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<Vec<Claim>, StoreError> {
+        unused()
+    }
+
+    async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        unused()
+    }
+
+    async fn report(&self, _: Report) -> Result<(), StoreError> {
+        unused()
+    }
+
+    async fn card(&self, _: IncidentId, _: Destination) -> Result<Option<Card>, StoreError> {
+        unused()
+    }
+
+    async fn pins(&self, _: Destination) -> Result<Pins, StoreError> {
+        unused()
+    }
+
+    async fn reconcile_pins(&self, _: Timestamp) -> Result<u64, StoreError> {
+        unused()
+    }
+
+    async fn directory(&self, _: Vec<Contact>) -> Result<BTreeMap<Contact, DirectoryEntry>, StoreError> {
+        unused()
+    }
+
+    async fn remember(&self, _: Vec<(Contact, DirectoryEntry)>) -> Result<(), StoreError> {
+        unused()
+    }
+}
