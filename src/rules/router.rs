@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use regex::{RegexSet, RegexSetBuilder};
 
+use super::Rule;
 use super::matcher::Matcher;
 use super::pattern::{Pattern, anchored};
 use crate::domain::Labels;
@@ -69,6 +70,12 @@ pub struct Route {
     pub matchers: Arc<[Matcher]>,
     /// Whether a match lets later rules match too.
     pub continues: bool,
+}
+
+impl From<&Rule> for Route {
+    fn from(rule: &Rule) -> Self {
+        Self { matchers: rule.matchers.clone(), continues: rule.continues }
+    }
 }
 
 impl Route {
@@ -189,7 +196,7 @@ impl LabelFile {
         for ExpressionSet { set, lists } in &self.sets {
             match set {
                 Some(set) => {
-                    set.matches(value).iter().filter_map(|at| lists.get(at)).copied().for_each(&mut add)
+                    set.matches(value).iter().filter_map(|at| lists.get(at)).copied().for_each(&mut add);
                 }
                 None => lists.iter().copied().for_each(&mut add),
             }
@@ -392,5 +399,136 @@ impl Hasher for FastHasher {
     fn finish(&self) -> u64 {
         // The table uses the low and the top bits: spread the product's good middle ones.
         self.0 ^ (self.0 >> 29)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::matcher;
+    use super::*;
+
+    const ORIGIN: Origin<'static> = Origin { source: "alertmanager", receiver: "feishu" };
+
+    fn route(matchers: &str, continues: bool) -> Route {
+        Route { matchers: matcher::parse(matchers).unwrap().into(), continues }
+    }
+
+    fn routed(router: &Router, labels: &[(&str, &str)]) -> Vec<usize> {
+        let labels = labels.iter().copied().collect();
+        let found = router.route(&labels, ORIGIN, &mut Scratch::default()).to_vec();
+        assert_eq!(found, router.route_linear(&labels, ORIGIN));
+        found
+    }
+
+    #[test]
+    fn the_first_match_owns_and_continue_lets_later_ones_in() {
+        let router = Router::new(vec![
+            route(r#"{team="db",env="prod"}"#, false),
+            route(r#"{env=~"prod|stage"}"#, true),
+            route(r#"{team=~"d.*"}"#, false),
+            route("{}", false),
+        ]);
+        assert_eq!(routed(&router, &[("team", "db"), ("env", "prod")]), [0]);
+        assert_eq!(routed(&router, &[("team", "db"), ("env", "stage")]), [1, 2]);
+        assert_eq!(routed(&router, &[("team", "web"), ("env", "stage")]), [1, 3]);
+        assert_eq!(routed(&router, &[]), [3]);
+    }
+
+    #[test]
+    fn pseudo_labels_tell_the_origin_whatever_the_sender_claims() {
+        let router = Router::new(vec![
+            route(r#"{__source__="grafana"}"#, false),
+            route(r#"{__receiver__=~"feishu.*",__source__!=""}"#, false),
+        ]);
+        assert_eq!(routed(&router, &[("__source__", "grafana"), ("__receiver__", "")]), [1]);
+    }
+
+    #[test]
+    fn rules_are_filed_under_their_rarest_word() {
+        let rules = (0..1_000).map(|n| route(&format!(r#"{{env="prod",service="s{n}"}}"#), true));
+        let router = Router::new(rules.collect());
+        let span = router.labels["service"].words["s7"];
+        assert_eq!((span.end - span.start, router.labels.contains_key("env")), (1, false));
+        assert_eq!(routed(&router, &[("env", "prod"), ("service", "s7")]), [7]);
+    }
+
+    #[test]
+    fn a_thousand_expressions_are_scanned_in_sets() {
+        let rules = (0..1_000).map(|n| route(&format!(r#"pod=~"[a-z]+-{n}-[0-9a-f]+""#), true));
+        let router = Router::new(rules.collect());
+        assert_eq!(router.always, Span::default().shifted(1_000));
+        assert_eq!(routed(&router, &[("pod", "web-321-7d9f")]), [321]);
+    }
+
+    impl Span {
+        fn shifted(self, by: usize) -> Self {
+            Self { start: self.start + by, end: self.end + by }
+        }
+    }
+
+    const NAMES: [&str; 6] = ["env", "team", "pod", "名", "__source__", "__receiver__"];
+    const VALUES: [&str; 12] =
+        ["", "dev", "test", "db", "web-1", "web-2", "web-1-canary", "grafana", "feishu", "值", "a\nb", "DEV"];
+    const EXPRESSIONS: [&str; 18] = [
+        "",
+        ".*",
+        ".+",
+        "dev|test",
+        "dev|",
+        "web-.*",
+        "web-[12]",
+        "web-\\\\d.+",
+        ".*-canary",
+        ".*e.*",
+        "(?i)dev",
+        "(web|api)-.*",
+        "[^d]+",
+        "a.b",
+        "^db$",
+        "值?",
+        "(dev|web-.*)",
+        "g.*a",
+    ];
+
+    fn matcher() -> impl Strategy<Value = String> {
+        let name = prop::sample::select(&NAMES);
+        prop_oneof![
+            (name.clone(), prop::sample::select(vec!["=", "!="]), prop::sample::select(&VALUES))
+                .prop_map(|(name, op, value)| format!("{name}{op}{value:?}")),
+            (name, prop::sample::select(vec!["=~", "!~"]), prop::sample::select(&EXPRESSIONS))
+                .prop_map(|(name, op, value)| format!("{name}{op}\"{value}\"")),
+        ]
+    }
+
+    fn rule() -> impl Strategy<Value = Route> {
+        (prop::collection::vec(matcher(), 0..4), any::<bool>())
+            .prop_map(|(matchers, continues)| route(&format!("{{{}}}", matchers.join(",")), continues))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_index_agrees_with_asking_every_rule(
+            rules in prop::collection::vec(rule(), 0..40),
+            alerts in prop::collection::vec(
+                (
+                    prop::collection::btree_map(prop::sample::select(&NAMES), prop::sample::select(&VALUES), 0..5),
+                    prop::sample::select(&VALUES),
+                    prop::sample::select(&VALUES),
+                ),
+                10,
+            ),
+        ) {
+            let router = Router::new(rules);
+            let mut scratch = Scratch::default();
+            for (labels, source, receiver) in &alerts {
+                let labels: Labels<'_> = labels.iter().map(|(n, v)| (*n, *v)).collect();
+                let origin = Origin { source, receiver };
+                prop_assert_eq!(router.route(&labels, origin, &mut scratch), router.route_linear(&labels, origin));
+            }
+        }
     }
 }
