@@ -91,7 +91,9 @@ impl Case {
     }
 
     fn round(&mut self) {
-        let per_alert = |elapsed: Duration, alerts: usize| elapsed.as_secs_f64() * 1e6 / alerts as f64;
+        let per_alert = |elapsed: Duration, alerts: usize| {
+            elapsed.as_secs_f64() * 1e6 / f64::from(u32::try_from(alerts).unwrap())
+        };
         let started = Instant::now();
         for labels in &self.alerts {
             black_box(self.router.route(black_box(labels), ORIGIN, &mut self.scratch).len());
