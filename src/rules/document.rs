@@ -156,6 +156,9 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
     }
 }
 
+/// How many nodes aliases may add to a file.
+const ALIASED_NODES_MAX: usize = 100_000;
+
 /// Reads a file. An empty one is an empty document.
 pub(super) fn parse(path: &str, text: &str) -> Result<Document, Finding> {
     from_yaml::<Option<Document>>(text).map(Option::unwrap_or_default).map_err(|error| {
@@ -165,11 +168,12 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Document, Finding> {
 }
 
 fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    // Written-out nodes are limited by the text's own size, so the limits grow
-    // with it; those on aliases stay, and with them the guard against bombs.
+    // A text spells fewer nodes than it has bytes, so the limits grow with it;
+    // what aliases may add to that does not.
+    let nodes = text.len().saturating_add(ALIASED_NODES_MAX);
     let budget = serde_saphyr::budget! {
-        max_nodes: text.len().max(250_000),
-        max_events: text.len().saturating_mul(2).max(1_000_000),
+        max_nodes: nodes,
+        max_events: nodes.saturating_mul(2),
     };
     let options = serde_saphyr::options! {
         budget: budget,
@@ -213,6 +217,9 @@ fn explain(error: &Error) -> String {
     }
     if let Error::SerdeInvalidType { unexpected, expected, .. } = error {
         return format!("expected {expected}, found {unexpected}; quote what is a text");
+    }
+    if let Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } = error {
+        return "this unfolds to too much; use fewer aliases and less nesting".to_owned();
     }
     if let Error::AliasError { error, .. } = error {
         return explain(error);

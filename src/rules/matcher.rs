@@ -293,3 +293,93 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The matchers as they read back.
+    fn shown(text: &str) -> Vec<String> {
+        parse(text).unwrap().iter().map(Matcher::to_string).collect()
+    }
+
+    #[test]
+    fn matchers_are_read_as_alertmanager_reads_them() {
+        for (text, expected) in [
+            (r#"team="db""#, &[r#"team="db""#][..]),
+            (r#"  team  !=  "db"  "#, &[r#"team!="db""#]),
+            ("team=db", &[r#"team="db""#]),
+            ("env=~dev|test", &[r#"env=~"dev|test""#]),
+            (r#"env!~"dev|test""#, &[r#"env!~"dev|test""#]),
+            (r#"team="""#, &[r#"team="""#]),
+            (r#""k8s.pod.name"="x""#, &[r#"k8s.pod.name="x""#]),
+            (r#""two words"="x""#, &[r#""two words"="x""#]),
+            ("grafana_folder=生产环境", &[r#"grafana_folder="生产环境""#]),
+            (r#"{a="b",c=~"d"}"#, &[r#"a="b""#, r#"c=~"d""#]),
+            (r#" { a = "b" , c = "d" , } "#, &[r#"a="b""#, r#"c="d""#]),
+            (r#"a="b",c="d","#, &[r#"a="b""#, r#"c="d""#]),
+            (r#"a="b, c=\"d\" }""#, &[r#"a="b, c=\"d\" }""#]),
+            ("{}", &[]),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn quoted_text_has_the_escapes_of_go() {
+        for (text, expected) in [
+            (r#""\a\b\f\n\r\t\v\\\"""#, "\u{7}\u{8}\u{c}\n\r\t\u{b}\\\""),
+            (r#""\x41\101\u652F\U0001F525""#, "AA支🔥"),
+            (r#""\xe6\x94\xaf""#, "支"),
+        ] {
+            assert_eq!(parse(&format!("a={text}")).unwrap()[0].value(), expected, "{text}");
+        }
+        for (text, at) in [
+            (r#""\q""#, 3),
+            (r#""\'""#, 3),
+            (r#""\x4""#, 3),
+            (r#""\400""#, 3),
+            (r#""\ud800""#, 3),
+            (r#""\xff""#, 2),
+            (r#""\"#, 3),
+        ] {
+            assert_eq!(parse(&format!("a={text}")).unwrap_err().at, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_their_character() {
+        for (text, at) in [
+            ("", 0),
+            ("{", 1),
+            ("team", 4),
+            ("支付=", 3),
+            ("a=\"b\" c", 6),
+            ("a=b}", 3),
+            ("{a=b", 4),
+            ("a==b", 1),
+            ("a='b'", 2),
+            ("\"\"=b", 0),
+            ("a=b,,c=d", 4),
+            ("a=~\"(\"", 3),
+        ] {
+            assert_eq!(parse(text).unwrap_err().at, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_label_is_the_empty_value() {
+        for (text, value, expected) in [
+            (r#"a="""#, "", true),
+            (r#"a!="x""#, "", true),
+            (r#"a!="""#, "", false),
+            (r#"a=~"x|""#, "", true),
+            (r#"a=~".+""#, "", false),
+            (r#"a!~".+""#, "", true),
+            (r#"a!~"dev|test""#, "dev", false),
+            (r#"a!~"dev|test""#, "devel", true),
+        ] {
+            assert_eq!(parse(text).unwrap()[0].matches(value), expected, "{text} {value:?}");
+        }
+    }
+}

@@ -162,11 +162,12 @@ impl RuleSet {
         let mut found = Recipients::default();
         let mut missing = Vec::new();
         for target in targets {
-            match target {
-                Target::Person(name) => {
-                    add_once(&mut found.people, self.people.get(name), name, &mut missing)
-                }
-                Target::Chat(name) => add_once(&mut found.chats, self.chats.get(name), name, &mut missing),
+            let (name, known) = match target {
+                Target::Person(name) => (name, add_once(&mut found.people, self.people.get(name))),
+                Target::Chat(name) => (name, add_once(&mut found.chats, self.chats.get(name))),
+            };
+            if !known {
+                missing.push(name.clone());
             }
         }
         (found, missing)
@@ -193,12 +194,12 @@ impl RuleSet {
     }
 }
 
-fn add_once<T: Clone + PartialEq>(to: &mut Vec<T>, one: Option<&T>, name: &str, missing: &mut Vec<String>) {
-    match one {
-        Some(one) if to.contains(one) => {}
-        Some(one) => to.push(one.clone()),
-        None => missing.push(name.to_owned()),
+/// Adds what is there and not in the list yet; whether it is there.
+fn add_once<T: Clone + PartialEq>(list: &mut Vec<T>, one: Option<&T>) -> bool {
+    if let Some(one) = one.filter(|one| !list.contains(one)) {
+        list.push(one.clone());
     }
+    one.is_some()
 }
 
 /// 128 bits of a SHA-256 in hexadecimal. Each part goes with its length, so that

@@ -191,3 +191,116 @@ fn explain_build(error: &regex::Error) -> String {
 fn last_line(text: &str) -> String {
     text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn kind(text: &str) -> &'static str {
+        match Pattern::expression(text).unwrap() {
+            Pattern::Words(_) => "words",
+            Pattern::Anything => "anything",
+            Pattern::Something => "something",
+            Pattern::Starts(_) => "starts",
+            Pattern::Ends(_) => "ends",
+            Pattern::Holds(_) => "holds",
+            Pattern::Expression { starts, .. } if starts.is_empty() => "expression",
+            Pattern::Expression { .. } => "expression with starts",
+        }
+    }
+
+    #[test]
+    fn plain_expressions_are_seen_through() {
+        for (text, expected) in [
+            ("", "words"),
+            ("dev", "words"),
+            ("dev|test", "words"),
+            ("(web|api)-(1|2)", "words"),
+            ("eu-[123]", "words"),
+            ("(?i)dev", "words"),
+            ("prod-?", "words"),
+            (".*", "anything"),
+            (".+", "something"),
+            ("web-.*", "starts"),
+            (".*-prod", "ends"),
+            (".*canary.*", "holds"),
+            ("web-[0-9]+", "expression with starts"),
+            ("(web|api)-.*", "expression with starts"),
+            ("[a-z]+", "expression"),
+            ("[0-9]+", "expression with starts"),
+            ("x*", "expression"),
+            ("^dev$", "expression with starts"),
+            ("(?-s).*", "expression"),
+            ("[^\\x00-\\x{10FFFF}]", "expression"),
+        ] {
+            assert_eq!(kind(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn expressions_are_anchored_and_cross_lines() {
+        for (text, value, expected) in [
+            ("x|y", "xq", false),
+            ("x|y", "y", true),
+            ("a.b", "a\nb", true),
+            ("web-.*", "web-\n", true),
+            ("dev", "dev\n", false),
+            ("dev$", "dev\n", false),
+            ("支付.+", "支付失败", true),
+            ("[^x]+", "", false),
+        ] {
+            assert_eq!(Pattern::expression(text).unwrap().contains(value), expected, "{text} {value:?}");
+        }
+    }
+
+    #[test]
+    fn expressions_that_only_balance_between_anchors_are_refused() {
+        for text in ["a)(b", "a|b)", "(?x)[a-z] # open comment", "(", "*", "\\1", "(?P<n", "[z-a]"] {
+            assert!(Pattern::expression(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn huge_expressions_are_refused_in_no_time() {
+        let deep = "(".repeat(5_000) + &")".repeat(5_000);
+        for text in ["(\\w{1,100}){100}", "((a{1000}){1000}){1000}", &deep] {
+            assert!(Pattern::expression(text).is_err(), "{text}");
+        }
+    }
+
+    fn expression() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec![
+            "a", "b", "ab", "ba", ".", "\\w", "[ab]", "[^a]", "(?i:A)", "^", "$", "\\b", "", "é",
+        ])
+        .prop_map(str::to_owned);
+        leaf.prop_recursive(4, 12, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+                prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| format!("({})", parts.join("|"))),
+                (inner, prop::sample::select(vec!["*", "+", "?", "{0,2}", "{2}"]))
+                    .prop_map(|(inner, times)| format!("(?:{inner}){times}")),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_known_beforehand_agrees_with_the_engine(text in expression(), values in prop::collection::vec("[aAbé\n]{0,5}", 8)) {
+            let pattern = Pattern::expression(&text).unwrap();
+            let engine = Regex::new(&anchored(&text)).unwrap();
+            for value in &values {
+                prop_assert_eq!(pattern.contains(value), engine.is_match(value), "{} {:?}", text, value);
+                if let Pattern::Expression { starts, .. } = &pattern
+                    && engine.is_match(value)
+                    && !starts.is_empty()
+                {
+                    prop_assert!(starts.iter().any(|s| value.as_bytes().starts_with(s)), "{} {:?}", text, value);
+                }
+            }
+        }
+    }
+}

@@ -117,3 +117,76 @@ pub(super) fn fold(word: &str) -> Cow<'_, str> {
         Cow::Owned(word.to_lowercase())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(table: &SeverityTable, labels: &[(&str, &str)]) -> String {
+        table.of(&labels.iter().copied().collect()).name.clone()
+    }
+
+    #[test]
+    fn the_built_in_table_knows_the_words_of_senders() {
+        let (rows, words) = SeverityTable::built_in();
+        let table = SeverityTable::new(rows, words, None).unwrap();
+        for (word, expected) in [
+            ("critical", "critical"),
+            ("page", "critical"),
+            ("P0", "critical"),
+            (" Sev1 ", "critical"),
+            ("DISASTER", "critical"),
+            ("1", "critical"),
+            ("warning", "warning"),
+            ("error", "warning"),
+            ("high", "warning"),
+            ("p3", "warning"),
+            ("info", "info"),
+            ("none", "info"),
+            ("ticket", "info"),
+            ("5", "info"),
+            ("", "warning"),
+            ("purple", "warning"),
+        ] {
+            assert_eq!(of(&table, &[("severity", word)]), expected, "{word:?}");
+        }
+        let buzz: Vec<_> = table.rows().iter().map(|row| (row.rank, row.urgent, row.pin)).collect();
+        assert_eq!(buzz, [(0, Urgent::Phone, true), (1, Urgent::App, false), (2, Urgent::None, false)]);
+    }
+
+    #[test]
+    fn labels_are_asked_in_turn() {
+        let (rows, words) = SeverityTable::built_in();
+        let table = SeverityTable::new(rows, words, Some("info")).unwrap();
+        for (labels, expected) in [
+            (&[("priority", "P1"), ("level", "info")][..], "critical"),
+            (&[("severity", "info"), ("priority", "P1")], "info"),
+            (&[("severity", "purple"), ("priority", "P1")], "critical"),
+            (&[("level", "Error")], "warning"),
+            (&[("alertname", "critical")], "info"),
+            (&[], "info"),
+        ] {
+            assert_eq!(of(&table, labels), expected, "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_severity_is_not_silent_by_default() {
+        let row = |(rank, (name, urgent)): (u16, &(&str, Urgent))| Severity {
+            rank,
+            name: (*name).to_owned(),
+            urgent: *urgent,
+            pin: false,
+        };
+        for (rows, expected) in [
+            (&[("a", Urgent::Phone), ("warning", Urgent::None), ("c", Urgent::App)][..], "warning"),
+            (&[("a", Urgent::Phone), ("b", Urgent::App), ("c", Urgent::None)], "b"),
+            (&[("a", Urgent::None), ("b", Urgent::None)], "a"),
+        ] {
+            let rows = (0..).zip(rows).map(row).collect();
+            let table = SeverityTable::new(rows, BTreeMap::new(), None).unwrap();
+            assert_eq!(of(&table, &[]), expected);
+        }
+        assert!(SeverityTable::new(Vec::new(), BTreeMap::new(), None).is_none());
+    }
+}

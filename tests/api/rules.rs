@@ -1,9 +1,11 @@
 //! Rules files, read as the program reads them: shipped, good and bad ones.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use larkhorn::domain::{Labels, Target, Urgent};
+use jiff::{SignedDuration, Timestamp};
+use larkhorn::domain::{ChatId, Labels, Target, Urgent};
 use larkhorn::rules::{Finding, Origin, RuleError, RuleSet, SourceFile, Warning};
 
 /// Every `*.yaml` of a folder, or the one file, with names relative to `base`.
@@ -34,7 +36,7 @@ fn load_text(text: &str) -> RuleSet {
 }
 
 fn lines(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("{finding}\n")).collect()
+    findings.iter().fold(String::new(), |text, finding| text + &finding.to_string() + "\n")
 }
 
 /// Compares with what the file next to `path` says; nothing when there is none.
@@ -71,4 +73,171 @@ fn bad_rules_are_refused_with_the_errors_next_to_them() {
         mistakes += errors.len();
     }
     assert!(mistakes > 60, "only {mistakes} mistakes were seen: are the files gone?");
+}
+
+/// Labels of the alerts of a captured payload.
+fn alerts(payload: &str) -> Vec<Labels<'static>> {
+    let text = fs::read_to_string(folder("tests/payloads").join(payload)).unwrap();
+    let payload: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let labels = |alert: &serde_json::Value| -> BTreeMap<String, String> {
+        serde_json::from_value(alert["labels"].clone()).unwrap()
+    };
+    payload["alerts"].as_array().unwrap().iter().map(|alert| labels(alert).into_iter().collect()).collect()
+}
+
+#[test]
+fn captured_alerts_take_the_rules_the_sample_means_for_them() {
+    let (rules, _) = load(&read(&folder(""), &folder("rules"))).unwrap();
+    for (payload, source, rule, severity) in [
+        ("am-0.33_single-firing.json", "alertmanager", "hosts", "warning"),
+        ("am-0.33_group3-firing.json", "alertmanager", "hosts", "warning"),
+        ("prom-2.42_am-0.25_rule-firing.json", "alertmanager", "payments", "critical"),
+        ("grafana-unified_firing.json", "grafana", "payments-business", "critical"),
+        ("prom-3.5_am-0.33_watchdog.json", "alertmanager", "everything-else", "info"),
+        ("am-0.33_minimal.json", "alertmanager", "everything-else", "warning"),
+    ] {
+        for labels in alerts(payload) {
+            let owners = rules.route(&labels, Origin { source, receiver: "feishu" });
+            let names: Vec<&str> = owners.iter().map(|at| rules.rules()[*at].name.as_str()).collect();
+            assert_eq!(names, [rule], "{payload}");
+            assert_eq!(rules.severity(&labels).name, severity, "{payload}");
+        }
+    }
+    let payments = rules.rules().iter().find(|rule| rule.name == "payments").unwrap();
+    assert_eq!(payments.chats, [ChatId("oc_oncall".to_owned())]);
+    assert_eq!(payments.policy.steps[0].notify, [Target::Person("lin".to_owned())]);
+    assert_eq!(payments.pin, Some(true));
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let rules = load_text("{chats: {sre: oc_sre}, rules: [{name: all, chat: sre}]}");
+    let rule = &rules.rules()[0];
+    assert!(rule.matchers.is_empty() && rule.policy.steps.is_empty() && !rule.continues);
+    assert_eq!((rule.pin, rule.template.as_str(), &rule.group_by), (None, "alert", &None));
+    assert_eq!((rule.group_wait, rule.reopen_within), (SignedDuration::ZERO, SignedDuration::from_mins(10)));
+    let table: Vec<_> = rules.severities().iter().map(|s| (s.name.as_str(), s.urgent, s.pin)).collect();
+    let expected =
+        [("critical", Urgent::Phone, true), ("warning", Urgent::App, false), ("info", Urgent::None, false)];
+    assert_eq!(table, expected);
+}
+
+#[test]
+fn every_form_of_every_key_is_understood() {
+    let (rules, _) = load(&read(&folder(""), &folder("tests/rules/good/everything.yaml"))).unwrap();
+    let rule = &rules.rules()[1];
+    assert_eq!(rule.chats, [ChatId("oc_sre".to_owned()), ChatId("oc_db".to_owned())]);
+    let step = &rule.policy.steps[0];
+    let person = |name: &str| Target::Person(name.to_owned());
+    assert_eq!(step.notify, [person("lin"), person("mara"), Target::Chat("sre".to_owned()), person("王伟")]);
+    assert_eq!((step.wait, step.urgent, rule.policy.repeat), (SignedDuration::ZERO, None, 0));
+    assert_eq!(rule.group_by.as_deref().unwrap(), ["alertname", "cluster"]);
+    assert_eq!(
+        (rule.group_wait, rule.reopen_within),
+        (SignedDuration::from_secs(90), SignedDuration::from_hours(48))
+    );
+    assert_eq!((rules.rules()[0].matchers.len(), rules.rules()[0].continues), (2, true));
+    let contacts: Vec<_> =
+        rules.people().map(|p| (p.name.as_str(), p.contact.kind(), p.contact.value())).collect();
+    assert_eq!(
+        contacts,
+        [
+            ("lin", "open_id", "ou_lin"),
+            ("mara", "email", "mara@example.com"),
+            ("otto", "user_id", "4a5b"),
+            ("zoe", "union_id", "on_zoe"),
+            ("王伟", "mobile", "+8613800138000"),
+        ]
+    );
+    let severity = |word: &str| rules.severity(&[("severity", word)].into_iter().collect()).name.clone();
+    assert_eq!(
+        ["p0", "1", "P2", "NOTICE", "none", "purple"].map(severity),
+        ["critical", "critical", "warning", "notice", "info", "notice"]
+    );
+}
+
+#[test]
+fn files_are_joined_in_the_order_of_their_names() {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let mut files = vec![
+        file("20-rest.yaml", "rules: [{name: rest, chat: sre, notify: [lin]}]"),
+        file("10-db.yaml", "chats: {db: oc_db}\nrules: [{name: db, match: 'team=db', chat: db}]"),
+        file("00-who.yaml", "people: {lin: {open_id: ou_lin}}\nchats: {sre: oc_sre}"),
+        file("99-empty.yaml", "# nothing yet"),
+    ];
+    let names = |files: &[(String, String)]| -> Vec<String> {
+        load(files).unwrap().0.rules().iter().map(|rule| rule.name.clone()).collect()
+    };
+    assert_eq!(names(&files), ["db", "rest"]);
+    files.reverse();
+    assert_eq!(names(&files), ["db", "rest"]);
+}
+
+#[test]
+fn no_file_at_all_is_an_error_without_a_place() {
+    let errors = load(&[]).unwrap_err();
+    assert_eq!(lines(&errors), "there is no rule; add one under rules: with a name, and a chat or notify\n");
+}
+
+#[test]
+fn incidents_are_told_apart_by_what_the_rule_groups_by() {
+    let rules = load_text(
+        "{chats: {sre: oc_sre}, rules: [
+            {name: sender, chat: sre, match: 'x=1'},
+            {name: labels, chat: sre, match: 'x=2', group_by: [cluster, alertname]},
+            {name: reordered, chat: sre, match: 'x=3', group_by: [alertname, cluster]},
+            {name: source, chat: sre, match: 'x=4', group_by: [__source__]},
+            {name: one, chat: sre, group_by: []}]}",
+    );
+    let [sender, labels, reordered, source, one] = rules.rules() else { panic!("five rules") };
+    let alert: Labels<'_> =
+        [("alertname", "Disk"), ("cluster", "a"), ("severity", "critical")].into_iter().collect();
+    let worse: Labels<'_> =
+        [("alertname", "Disk"), ("cluster", "a"), ("severity", "info")].into_iter().collect();
+    let other: Labels<'_> = [("alertname", "Disk"), ("cluster", "b")].into_iter().collect();
+    let moved: Labels<'_> = [("alertname", "Diska"), ("cluster", "")].into_iter().collect();
+    let am = |receiver| Origin { source: "am", receiver };
+
+    let key = |rule: &larkhorn::rules::Rule, labels: &Labels<'_>, origin, group: &str| {
+        let key = rule.incident_key(labels, origin, group);
+        assert_eq!((key.rule.as_str(), key.group.len()), (rule.name.as_str(), 32));
+        key.group
+    };
+    assert_eq!(key(sender, &alert, am("r"), "g"), key(sender, &other, am("r"), "g"));
+    assert_ne!(key(sender, &alert, am("r"), "g"), key(sender, &alert, am("r"), "h"));
+    assert_ne!(key(sender, &alert, am("r"), "g"), key(sender, &alert, am("rg"), ""));
+    assert_eq!(key(labels, &alert, am("r"), "g"), key(labels, &worse, am("s"), "h"));
+    assert_ne!(key(labels, &alert, am("r"), "g"), key(labels, &other, am("r"), "g"));
+    assert_ne!(key(labels, &alert, am("r"), "g"), key(labels, &moved, am("r"), "g"));
+    assert_eq!(key(labels, &alert, am("r"), "g"), key(reordered, &alert, am("r"), "g"));
+    assert_eq!(key(source, &alert, am("r"), "g"), key(source, &other, am("s"), "h"));
+    assert_eq!(key(one, &alert, am("r"), "g"), key(one, &other, am("s"), "h"));
+    // Stored by every release: these must never change.
+    assert_eq!(key(sender, &alert, am("r"), "g"), "4e27dba57b4d1e420781a25d89eeb53e");
+    assert_eq!(key(labels, &alert, am("r"), "g"), "8e0e9cde5bbfe9a0fdaa6da0bc5c01c1");
+}
+
+#[test]
+fn recipients_are_found_once_and_those_gone_are_named() {
+    let rules = load_text(
+        "{chats: {sre: oc_sre}, people: {lin: {open_id: ou_lin}, mara: {open_id: ou_mara}},
+          rules: [{name: all, chat: sre}]}",
+    );
+    let person = |name: &str| Target::Person(name.to_owned());
+    let chat = |name: &str| Target::Chat(name.to_owned());
+    let targets = [
+        person("mara"),
+        chat("sre"),
+        person("gone"),
+        person("lin"),
+        person("mara"),
+        chat("sre"),
+        chat("closed"),
+    ];
+    let (found, missing) = rules.recipients(&targets, Timestamp::UNIX_EPOCH);
+    assert_eq!(found.people.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["mara", "lin"]);
+    assert_eq!(found.chats, [ChatId("oc_sre".to_owned())]);
+    assert_eq!(missing, ["gone", "closed"]);
+    assert!(rules.person("lin").is_some() && rules.person("gone").is_none());
+    assert!(rules.chat("sre").is_some() && rules.chat("closed").is_none());
 }

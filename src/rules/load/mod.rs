@@ -42,8 +42,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     warnings.sort();
     let Some(severities) = severities.filter(|_| errors.is_empty()) else { return Err(errors) };
     let rules: Vec<_> = rules.into_iter().map(|(_, rule)| rule).collect();
-    let route = |rule: &super::Rule| Route { matchers: rule.matchers.clone(), continues: rule.continues };
-    let router = Router::new(rules.iter().map(route).collect());
+    let router = Router::new(rules.iter().map(Route::from).collect());
     let (people, chats) = (people.into_values(), chats.into_values());
     Ok((RuleSet { rules, router, severities, people, chats }, warnings))
 }

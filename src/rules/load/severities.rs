@@ -16,13 +16,14 @@ pub(super) fn load(documents: &mut Documents<'_>, notes: &mut Notes) -> Option<S
     for (file, document) in documents.iter_mut() {
         for entry in document.severities.take().into_iter().flatten() {
             let at = place_of(file, &entry.name);
-            if entry.values.as_ref().is_some_and(|values| values.value.is_empty()) {
-                let at = entry.values.as_ref().map_or(at, |values| place(file.path, values.referenced));
+            let row = table.add(&entry, at, place_of(file, &entry.urgent), notes);
+            let Some(words) = entry.values else { continue };
+            if words.value.is_empty() {
+                let at = place(file.path, words.referenced);
                 notes.error(at, "empty values; leave the key out to use the severity's name alone");
             }
-            let words = entry.values.as_ref().map(|values| values.value.clone()).unwrap_or_default();
-            if let Some(row) = table.add(&entry, at, place_of(file, &entry.urgent), notes) {
-                values.extend(words.into_iter().map(|word| (row, place_of(file, &word), word.value)));
+            if let Some(row) = row {
+                values.extend(words.value.into_iter().map(|word| (row, place_of(file, &word), word.value)));
             }
         }
     }
