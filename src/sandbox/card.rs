@@ -108,7 +108,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// Cards nest at most as deep as serde_json reads (128), so recursion ends.
+    /// Cards nest at most as deep as `serde_json` reads (128), so recursion ends.
     fn visit(&mut self, value: &Value) -> Result<(), Refusal> {
         if let Some(list) = value.as_array() {
             return list.iter().try_for_each(|item| self.visit(item));
@@ -193,7 +193,7 @@ mod tests {
         let column = json!({"tag": "column", "elements": [{"tag": "hr"}]});
         let sets: Vec<Value> =
             (0..66).map(|_| json!({"tag": "column_set", "columns": [column.clone()]})).collect();
-        assert!(check(&v2(&json!(sets.clone()))).is_ok());
+        assert!(check(&v2(&json!(&sets))).is_ok());
         let mut more = sets;
         more.push(json!({"tag": "column_set", "columns": [column]}));
         assert_eq!(check(&v2(&json!(more))).unwrap_err().code, 230_099);

@@ -60,11 +60,11 @@ pub(super) fn list_chats(world: &World, call: &Call) -> Result<Value, Refusal> {
     let groups: Vec<&Chat> =
         world.chats.iter().filter(|c| !c.is_direct && c.has_bot && !c.dissolved).collect();
     let (page, next) = call.page(groups, 100)?;
-    let items = page
+    let items: Vec<Value> = page
         .into_iter()
         .map(|c| json!({"chat_id": c.id, "name": c.name, "external": c.external, "chat_status": "normal"}))
         .collect();
-    Ok(paged(items, next))
+    Ok(paged(&items, next.as_deref()))
 }
 
 fn known_chat<'w>(world: &'w mut World, call: &Call) -> Result<&'w Chat, Refusal> {
@@ -104,7 +104,7 @@ pub(super) fn list_members(world: &mut World, call: &Call) -> Result<Value, Refu
     let members = joined_chat(world, call)?.members.clone();
     let total = members.len();
     let (page, next) = call.page(members, 100)?;
-    let items = page
+    let items: Vec<Value> = page
         .iter()
         .map(|open_id| {
             let name = world.account(open_id).map_or("", |a| a.name.as_str());
@@ -112,7 +112,7 @@ pub(super) fn list_members(world: &mut World, call: &Call) -> Result<Value, Refu
                    "tenant_key": "sandbox"})
         })
         .collect();
-    let mut answer = paged(items, next);
+    let mut answer = paged(&items, next.as_deref());
     if let Some(fields) = answer.as_object_mut() {
         fields.insert("member_total".to_owned(), json!(total));
     }

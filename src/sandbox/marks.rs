@@ -51,14 +51,15 @@ pub(super) fn create_reaction(world: &mut World, call: &Call) -> Result<Value, R
     let id = format!("r_{:016x}", world.next());
     let message = reactable(world, call)?;
     let earlier = message.reactions.iter().find(|r| r.by == call.app && r.emoji == emoji);
-    let reaction = match earlier {
-        Some(reaction) => reaction.clone(),
-        None => {
-            let new = Reaction { id, emoji: emoji.to_owned(), by: call.app.clone(), at: call.now };
-            message.reactions.push(new.clone());
-            new
-        }
-    };
+    let reaction = earlier.cloned().unwrap_or_else(|| Reaction {
+        id,
+        emoji: emoji.to_owned(),
+        by: call.app.clone(),
+        at: call.now,
+    });
+    if !message.reactions.contains(&reaction) {
+        message.reactions.push(reaction.clone());
+    }
     Ok(reaction_json(world, &reaction))
 }
 
@@ -69,7 +70,8 @@ pub(super) fn list_reactions(world: &World, call: &Call) -> Result<Value, Refusa
     let found: Vec<_> =
         message.reactions.iter().filter(|r| wanted.is_none_or(|emoji| emoji == r.emoji)).collect();
     let (page, next) = call.page(found, 50)?;
-    Ok(paged(page.into_iter().map(|r| reaction_json(world, r)).collect(), next))
+    let items: Vec<Value> = page.into_iter().map(|r| reaction_json(world, r)).collect();
+    Ok(paged(&items, next.as_deref()))
 }
 
 /// `DELETE im/v1/messages/:message/reactions/:reaction`
@@ -123,5 +125,6 @@ pub(super) fn list_pins(world: &World, call: &Call) -> Result<Value, Refusal> {
     let found: Vec<&Message> =
         world.messages.iter().filter(|m| m.chat == chat && m.pinned_at.is_some()).collect();
     let (page, next) = call.page(found, 50)?;
-    Ok(paged(page.into_iter().map(|m| pin_json(m, &call.app)).collect(), next))
+    let items: Vec<Value> = page.into_iter().map(|m| pin_json(m, &call.app)).collect();
+    Ok(paged(&items, next.as_deref()))
 }

@@ -21,6 +21,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use crate::domain::Clock;
 
@@ -30,16 +31,19 @@ mod auth;
 mod buzzing;
 mod call;
 mod card;
+mod control;
 mod directory;
 mod fault;
 mod limits;
 mod marks;
 mod model;
+mod page;
 mod preview;
 mod reading;
 mod refusal;
 mod sending;
 mod server;
+mod snapshot;
 mod stage;
 mod world;
 
@@ -89,6 +93,8 @@ impl Default for Options {
 pub struct Sandbox {
     clock: Arc<dyn Clock>,
     world: Arc<Mutex<World>>,
+    /// Counts changes, for those who watch the page.
+    version: Arc<watch::Sender<u64>>,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -100,7 +106,11 @@ impl std::fmt::Debug for Sandbox {
 impl Sandbox {
     /// An empty world.
     pub fn new(clock: Arc<dyn Clock>, options: Options) -> Self {
-        Self { clock, world: Arc::new(Mutex::new(World::new(options))) }
+        Self {
+            clock,
+            world: Arc::new(Mutex::new(World::new(options))),
+            version: Arc::new(watch::Sender::new(0)),
+        }
     }
 
     /// A panic while the lock is held leaves a world worth looking at, so
@@ -114,6 +124,8 @@ impl Sandbox {
     }
 
     fn change<T>(&self, how: impl FnOnce(&mut World, Timestamp) -> T) -> T {
-        how(&mut self.lock(), self.clock.now())
+        let outcome = how(&mut self.lock(), self.clock.now());
+        self.version.send_modify(|version| *version += 1);
+        outcome
     }
 }

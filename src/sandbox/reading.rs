@@ -83,11 +83,11 @@ pub(super) fn history(world: &World, call: &Call) -> Result<Value, Refusal> {
     }
     let (page, next) = call.page(found, 50)?;
     let items: Vec<Value> = page.into_iter().map(|m| message_json(world, m)).collect();
-    Ok(paged(items, next))
+    Ok(paged(&items, next.as_deref()))
 }
 
 /// A page of a list, as Feishu wraps it.
-pub(super) fn paged(items: Vec<Value>, next: Option<String>) -> Value {
+pub(super) fn paged(items: &[Value], next: Option<&str>) -> Value {
     json!({"items": items, "has_more": next.is_some(), "page_token": next.unwrap_or_default()})
 }
 
@@ -106,14 +106,14 @@ pub(super) fn read_users(world: &World, call: &Call) -> Result<Value, Refusal> {
     }
     let readers: Vec<_> = message.readers.iter().collect();
     let (page, next) = call.page(readers, 100)?;
-    let items = page
+    let items: Vec<Value> = page
         .into_iter()
         .map(|(open_id, at)| {
             json!({"user_id_type": kind, "user_id": world.id_of(open_id, kind),
                    "timestamp": at.as_millisecond().to_string(), "tenant_key": TENANT})
         })
         .collect();
-    Ok(paged(items, next))
+    Ok(paged(&items, next.as_deref()))
 }
 
 /// `GET bot/v3/info`; its answer lies in `bot`, not in `data`.

@@ -44,7 +44,7 @@ pub(super) fn send(world: &mut World, call: &Call) -> Result<Value, Refusal> {
             ));
         }
     };
-    post(world, call, chat, None)
+    post(world, call, &chat, None)
 }
 
 /// `POST im/v1/messages/:message/reply`
@@ -58,7 +58,7 @@ pub(super) fn reply(world: &mut World, call: &Call) -> Result<Value, Refusal> {
     }
     let (chat, parent) = (parent.chat.clone(), parent.clone());
     world.usable_chat(&chat)?;
-    post(world, call, chat, Some(parent))
+    post(world, call, &chat, Some(parent))
 }
 
 /// The answer to an earlier call with the same `uuid` within the hour.
@@ -89,12 +89,12 @@ fn direct_target(world: &mut World, kind: &str, id: &str) -> Result<String, Refu
     Ok(world.direct_chat(&open_id))
 }
 
-fn post(world: &mut World, call: &Call, chat: String, parent: Option<Message>) -> Result<Value, Refusal> {
+fn post(world: &mut World, call: &Call, chat: &str, parent: Option<Message>) -> Result<Value, Refusal> {
     let msg_type = call.text("msg_type")?.to_owned();
     let content = call.text("content")?.to_owned();
     check_content(world, &msg_type, &content)?;
     world
-        .meter(Subject::Chat(chat.clone()), call.now)
+        .meter(Subject::Chat(chat.to_owned()), call.now)
         .map_err(|_| Refusal::too_frequent("Send messages to the same target too frequently"))?;
     let id = format!("om_{:032x}", world.next());
     let in_thread = call.flag("reply_in_thread")?;
@@ -102,7 +102,7 @@ fn post(world: &mut World, call: &Call, chat: String, parent: Option<Message>) -
         parent.as_ref().filter(|_| in_thread).map(|p| format!("omt_{}", p.id.trim_start_matches("om_")))
     });
     let first = Revision { at: call.now, content };
-    let mut message = Message::new(id.clone(), &chat, &call.app, &msg_type, first);
+    let mut message = Message::new(id.clone(), chat, &call.app, &msg_type, first);
     message.thread = thread;
     message.parent = parent.as_ref().map(|p| p.id.clone());
     message.root = parent.map(|p| p.root.unwrap_or(p.id));

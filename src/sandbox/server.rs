@@ -10,6 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer}
 
 use super::Sandbox;
 use super::answering::{self, Answer, Request};
+use super::{control, page};
 
 /// Bodies larger than this are refused by the web server: 1 MiB.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -39,7 +40,9 @@ impl Sandbox {
     pub fn configure(&self, cfg: &mut web::ServiceConfig) {
         cfg.app_data(Data::new(self.clone()))
             .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
-            .service(web::resource("/open-apis/{rest:.*}").to(call));
+            .service(web::resource("/open-apis/{rest:.*}").to(call))
+            .configure(page::configure)
+            .configure(control::configure);
     }
 
     /// Serves on a listener of the caller's, with one worker and no signal handling.

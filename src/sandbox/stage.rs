@@ -88,6 +88,11 @@ impl Sandbox {
         self.change(|world, _| world.faults.clear());
     }
 
+    /// Empties the world; its options become those it began with.
+    pub fn reset(&self) {
+        self.change(|world, _| world.reset());
+    }
+
     /// Chats in order of their making, conversations with the bot included.
     pub fn chats(&self) -> Vec<Chat> {
         self.look(|world| world.chats.clone())

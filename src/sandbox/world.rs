@@ -33,11 +33,17 @@ pub(super) struct World {
     pub(super) withheld_scopes: BTreeSet<String>,
     pub(super) meter: Meter,
     counter: u64,
+    began_with: Options,
 }
 
 impl World {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, ..Self::default() }
+        Self { began_with: options.clone(), options, ..Self::default() }
+    }
+
+    /// Forgets everything, the counters of ids too.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.began_with.clone());
     }
 
     /// The next number for ids.

@@ -1,0 +1,334 @@
+// Two phones that follow the sandbox: lock screen, chat list, chat.
+//
+// ?static renders one snapshot; ?left= and ?right= take lock, chats or
+// chat[:oc_…]; ?lang= takes zh or en.
+
+import { card, text } from './card.js';
+import { el, icon, locale, switchLanguage, word } from './words.js';
+
+const RING_MS = 45_000;
+const NOTICES_MAX = 6;
+const query = new URLSearchParams(location.search);
+const still = query.has('static');
+
+let state = null;
+let skew = 0;
+let live = false;
+const stopped = new Set(); // rings that were answered or declined
+const steps = new Map(); // message → how many versions back it is shown
+const folds = new Map(); // fold → open, as the reader left it
+const seen = new Map(); // phone and message → edits already shown
+
+const phones = ['left', 'right'].map((side, index) => {
+  const [screen, chat] = (query.get(side) ?? (index === 0 ? 'lock' : 'auto')).split(/:(.*)/);
+  return { side, index, screen, chat: chat || null, person: query.get(`${side}_person`), chosen: false };
+});
+
+const now = () => Date.now() + skew;
+const nameOf = (id) => state.people.find((p) => p.id === id || p.email === id)?.name ?? id;
+const chatOf = (id) => state.chats.find((c) => c.id === id);
+const clockTime = (at) => new Date(at).toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
+
+function ago(at) {
+  const minutes = Math.floor((now() - at) / 60_000);
+  if (minutes < 1) return word('now');
+  if (minutes < 60) return word('minutes', minutes);
+  return minutes < 24 * 60 ? word('hours', Math.floor(minutes / 60)) : new Date(at).toLocaleDateString(locale());
+}
+
+/** The chats of a person, pinned ones first, then by latest message. */
+function chatsOf(person) {
+  return state.chats.filter((c) => c.members.includes(person)).map((chat) => {
+    const messages = state.messages.filter((m) => m.chat === chat.id);
+    const pinned = state.pins.some((p) => p.person === person && (p.chat ? p.chat === chat.id : chat.direct));
+    const unread = messages.filter((m) => m.by !== person && !m.deleted && !m.readers.includes(person)).length;
+    return { chat, messages, pinned, unread, last: messages.at(-1) };
+  }).sort((a, b) => Number(b.pinned) - Number(a.pinned) || (b.last?.at ?? 0) - (a.last?.at ?? 0));
+}
+
+const titleOf = (chat) => (chat.direct ? state.bot : chat.name);
+const avatar = (chat) => el('span', { class: `avatar ${chat.direct ? 'bot' : `hue-${[...chat.id].reduce((n, c) => n + c.charCodeAt(0), 0) % 5}`}` },
+  chat.direct ? icon('horn') : [...titleOf(chat)][0] ?? '?');
+
+// --- lock screen ---------------------------------------------------------
+
+const ringKey = (buzz) => `${buzz.person} ${buzz.message} ${buzz.at}`;
+const ringing = (person) => state.buzzes.findLast((b) =>
+  b.person === person && b.urgent === 'phone' && now() - b.at < RING_MS && !stopped.has(ringKey(b)));
+
+/** What the lock screen lists, newest first. */
+function notices(person) {
+  const ring = ringing(person);
+  const list = [];
+  const urged = new Map();
+  for (const buzz of state.buzzes.filter((b) => b.person === person)) {
+    const message = state.messages.find((m) => m.id === buzz.message);
+    if (message?.readers.includes(person)) continue;
+    const banner = urged.get(buzz.message) ?? { kind: 'app', times: 0, text: buzz.text, chat: buzz.chat };
+    urged.set(buzz.message, Object.assign(banner, { at: buzz.at, times: banner.times + 1 }));
+    if (buzz.urgent === 'sms') list.push({ kind: 'sms', at: buzz.at, text: `${word('sentence', state.bot)}`, chat: buzz.chat });
+    if (buzz.urgent === 'phone' && buzz !== ring) list.push({ kind: 'phone', at: buzz.at, text: word('caller'), chat: buzz.chat });
+  }
+  list.push(...urged.values());
+  for (const { chat, messages } of chatsOf(person)) {
+    for (const m of messages) {
+      if (m.by !== person && !m.deleted && !m.readers.includes(person) && !urged.has(m.id)) {
+        list.push({ kind: 'message', at: m.at, text: m.preview, chat: chat.id });
+      }
+    }
+  }
+  return list.map((notice, order) => ({ ...notice, order })).sort((a, b) => b.at - a.at || b.order - a.order);
+}
+
+const NOTICE_LOOK = {
+  message: { mark: 'horn', title: () => word('feishu') },
+  app: { mark: 'bolt', title: () => word('urgentApp') },
+  sms: { mark: 'bubble', title: () => word('urgentSms') },
+  phone: { mark: 'handset', title: () => word('missed') },
+};
+
+function noticeRow(phone, notice) {
+  const chat = chatOf(notice.chat);
+  const look = NOTICE_LOOK[notice.kind];
+  const title = notice.kind === 'message' || notice.kind === 'app' ? `${look.title()} · ${chat ? titleOf(chat) : ''}` : look.title();
+  return el('li', {}, el('button', { type: 'button', class: `notice ${notice.kind}`, 'data-key': `${notice.kind}${notice.at}${notice.order}`, onclick: () => open(phone, 'chat', notice.chat) },
+    el('span', { class: 'notice-icon' }, icon(look.mark)),
+    el('span', { class: 'notice-text' },
+      el('span', { class: 'notice-top' }, el('b', {}, title), notice.times > 1 ? el('i', {}, `×${notice.times}`) : null, el('time', {}, ago(notice.at))),
+      el('span', { class: 'notice-body' }, notice.text))));
+}
+
+function ringOverlay(buzz) {
+  const stop = () => { stopped.add(ringKey(buzz)); draw(); };
+  return el('div', { class: 'ring', role: 'alertdialog', 'aria-label': word('caller') },
+    el('span', { class: 'ring-mark' }, icon('handset')),
+    el('strong', {}, word('caller')),
+    el('p', {}, word('sentence', state.bot)),
+    el('div', { class: 'ring-buttons' },
+      el('button', { type: 'button', class: 'decline', 'data-key': 'decline', onclick: stop }, el('span', {}, icon('handset')), word('decline')),
+      el('button', { type: 'button', class: 'answer', 'data-key': 'answer', onclick: stop }, el('span', {}, icon('handset')), word('answer'))));
+}
+
+function lockScreen(phone) {
+  const all = notices(phone.person);
+  const date = new Date(now());
+  return el('div', { class: 'screen lock' },
+    el('div', { class: 'big-clock' },
+      el('span', {}, date.toLocaleDateString(locale(), { weekday: 'long', month: 'long', day: 'numeric' })),
+      el('b', {}, date.toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' }))),
+    all.length
+      ? el('ul', { class: 'notices' }, all.slice(0, NOTICES_MAX).map((n) => noticeRow(phone, n)), all.length > NOTICES_MAX ? el('li', { class: 'more' }, `+${all.length - NOTICES_MAX}`) : null)
+      : el('div', { class: 'quiet' }, el('b', {}, word('quiet')), el('span', {}, word('quietMore'))));
+}
+
+// --- Feishu --------------------------------------------------------------
+
+function chatList(phone) {
+  const rows = chatsOf(phone.person).map(({ chat, pinned, unread, last }) => {
+    const urged = state.buzzes.some((b) => b.person === phone.person && b.chat === chat.id && !state.messages.find((m) => m.id === b.message)?.readers.includes(phone.person));
+    return el('li', {}, el('button', { type: 'button', class: `row${pinned ? ' pinned' : ''}`, 'data-key': chat.id, onclick: () => open(phone, 'chat', chat.id) },
+      avatar(chat),
+      el('span', { class: 'row-text' },
+        el('span', { class: 'row-top' }, el('b', {}, titleOf(chat)), pinned ? el('em', { class: 'on-top' }, icon('pin'), word('pinned')) : null, el('time', {}, last ? clockTime(last.at) : '')),
+        el('span', { class: 'row-last' },
+          el('span', {}, urged ? el('em', { class: 'urgent-word' }, word('urgentTag')) : null, last ? last.preview : ''),
+          unread ? el('i', { class: 'badge' }, unread > 99 ? '99+' : String(unread)) : null))));
+  });
+  return el('div', { class: 'screen feishu' },
+    el('div', { class: 'bar' }, el('b', { class: 'bar-title' }, word('chats'))),
+    rows.length ? el('ul', { class: 'rows' }, rows) : el('p', { class: 'empty' }, word('noChats')));
+}
+
+function history(message) {
+  const back = Math.min(steps.get(message.id) ?? 0, message.revisions.length - 1);
+  const shown = message.revisions.at(-1 - back);
+  if (!message.edits) return { shown, line: null };
+  const step = (by) => { steps.set(message.id, Math.max(0, Math.min(message.revisions.length - 1, back + by))); draw(); };
+  const line = el('span', { class: 'edits' },
+    icon('pencil'), word('edited', message.edits),
+    el('button', { type: 'button', 'aria-label': word('older'), disabled: back >= message.revisions.length - 1, 'data-key': `older${message.id}`, onclick: () => step(1) }, '‹'),
+    el('button', { type: 'button', 'aria-label': word('newer'), disabled: back === 0, 'data-key': `newer${message.id}`, onclick: () => step(-1) }, '›'),
+    back ? el('i', {}, word('asOf', clockTime(shown.at))) : null);
+  return { shown, line };
+}
+
+function body(message, shown) {
+  if (message.deleted) return el('div', { class: 'bubble recalled' }, word('recalled'));
+  if (message.type === 'interactive') return card(shown.content, nameOf);
+  if (message.type === 'text') return text(shown.content, nameOf);
+  return el('div', { class: 'bubble' }, message.preview);
+}
+
+function urgedLine(message) {
+  const loudest = new Map();
+  for (const buzz of state.buzzes.filter((b) => b.message === message.id)) loudest.set(buzz.person, [...(loudest.get(buzz.person) ?? []), buzz.urgent]);
+  if (!loudest.size) return null;
+  const who = [...loudest].map(([person, kinds]) => `${nameOf(person)} (${[...new Set(kinds)].map((k) => word('buzzWord')[k]).join(', ')})`);
+  return el('span', { class: 'urged' }, icon('bolt'), `${word('urged')} ${who.join(' · ')}`);
+}
+
+function messageRow(phone, message) {
+  const own = message.by === phone.person;
+  const parent = message.parent && state.messages.find((m) => m.id === message.parent);
+  const { shown, line } = history(message);
+  const key = `${phone.side} ${phone.person} ${message.id}`;
+  const before = seen.get(key);
+  seen.set(key, message.edits);
+  const fresh = before === undefined ? ' arrive' : before < message.edits ? ' flash' : '';
+  return el('li', { class: `message${own ? ' own' : ''}${still ? '' : fresh}` },
+    el('span', { class: `avatar small ${message.by_bot ? 'bot' : 'hue-2'}` }, message.by_bot ? icon('horn') : [...nameOf(message.by)][0]),
+    el('div', { class: 'message-main' },
+      el('div', { class: 'who' }, message.by_bot ? state.bot : nameOf(message.by), message.by_bot ? el('em', {}, word('bot')) : null, el('time', {}, clockTime(message.at))),
+      parent ? el('div', { class: 'quote' }, `${parent.by_bot ? state.bot : nameOf(parent.by)}: ${parent.preview}`) : null,
+      body(message, shown),
+      el('div', { class: 'below' }, urgedLine(message), line,
+        message.reactions.map((r) => el('span', { class: 'reaction' }, r.emoji)),
+        message.readers.length ? el('span', {}, word('read', message.readers.length)) : null)));
+}
+
+function chatScreen(phone) {
+  const chat = chatOf(phone.chat);
+  if (!chat) return chatList(phone);
+  const messages = state.messages.filter((m) => m.chat === chat.id);
+  return el('div', { class: 'screen feishu' },
+    el('div', { class: 'bar' },
+      el('button', { type: 'button', class: 'back', 'aria-label': word('back'), 'data-key': 'back', onclick: () => open(phone, 'chats') }, icon('back')),
+      el('span', { class: 'bar-title' }, el('b', {}, titleOf(chat)), el('small', {}, chat.direct ? word('direct') : word('group', chat.members.length)))),
+    el('ol', { class: 'messages', tabindex: '0' }, messages.map((m) => messageRow(phone, m))));
+}
+
+// --- frame ---------------------------------------------------------------
+
+function open(phone, screen, chat = null) {
+  Object.assign(phone, { screen, chat, chosen: true });
+  draw();
+  markRead();
+}
+
+/** A chat that its owner opened counts as read. */
+function markRead() {
+  if (still) return;
+  for (const phone of phones) {
+    const unread = phone.chosen && phone.screen === 'chat' && chatsOf(phone.person).find((c) => c.chat.id === phone.chat)?.unread;
+    if (unread) {
+      fetch('/sandbox/read', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ chat: phone.chat, person: phone.person }) }).catch(() => {});
+    }
+  }
+}
+
+function settle(phone) {
+  const known = state.people.some((p) => p.id === phone.person);
+  if (!known) phone.person = (state.people[phone.index] ?? state.people[0])?.id ?? null;
+  const newest = () => chatsOf(phone.person).filter((c) => c.last).sort((a, b) => b.last.at - a.last.at)[0]?.chat.id;
+  if (phone.screen === 'auto') phone.chat = newest() ?? null;
+  if (phone.screen === 'chat' && !phone.chat) phone.chat = newest() ?? null;
+}
+
+function screenOf(phone) {
+  if (phone.screen === 'chats') return chatList(phone);
+  if (phone.screen === 'chat' || (phone.screen === 'auto' && phone.chat)) return chatScreen(phone);
+  return lockScreen(phone);
+}
+
+function frame(phone) {
+  const ring = ringing(phone.person);
+  const isLock = phone.screen === 'lock' || (phone.screen === 'auto' && !phone.chat);
+  const tab = (screen, mark, label, on) => el('button', { type: 'button', 'aria-pressed': String(on), 'data-key': `tab-${screen}`, onclick: () => open(phone, screen) }, icon(mark), label);
+  const people = state.people.length ? state.people : [{ id: '', name: word('nobody') }];
+  return el('section', { class: 'phone', 'data-side': phone.side, 'aria-label': nameOf(phone.person) ?? '' },
+    el('div', { class: 'controls' },
+      el('select', { 'aria-label': word('person'), 'data-key': 'person', onchange: (e) => { phone.person = e.target.value; phone.chosen = false; draw(); } },
+        people.map((p) => el('option', { value: p.id, selected: p.id === phone.person }, p.name))),
+      el('div', { class: 'tabs' }, tab('lock', 'lock', word('lock'), isLock), tab('chats', 'bubble', word('chats'), !isLock))),
+    el('div', { class: `device${ring ? ' shaking' : ''}` },
+      el('div', { class: `display${isLock || ring ? ' dark' : ''}` },
+        el('div', { class: 'status', 'aria-hidden': 'true' }, el('b', {}, clockTime(now())), el('i'), icon('signal')),
+        screenOf(phone),
+        ring ? ringOverlay(ring) : null,
+        el('div', { class: 'home', 'aria-hidden': 'true' }))));
+}
+
+function drawTop() {
+  document.documentElement.lang = locale();
+  document.title = `Larkhorn · ${word('title')}`;
+  for (const node of document.querySelectorAll('[data-word]')) node.textContent = word(node.dataset.word);
+  const language = document.getElementById('language');
+  language.textContent = word('switch');
+  const lamp = document.getElementById('live');
+  lamp.className = `live ${still ? 'still' : live ? 'on' : 'off'}`;
+  lamp.lastElementChild.textContent = word(still ? 'still' : live ? 'live' : 'offline');
+  const marks = { messages: 'bubble', edits: 'pencil', app: 'bolt', sms: 'bubble', phone: 'handset', pins: 'pin' };
+  document.getElementById('counters').replaceChildren(...Object.entries(marks).map(([key, mark]) =>
+    el('li', { class: `count-${key}` }, icon(mark), el('b', {}, String(state?.counters[key] ?? 0)), word(key))));
+}
+
+/** Draws everything anew and puts back where the reader was. */
+function draw() {
+  drawTop();
+  if (!state) return;
+  const root = document.getElementById('phones');
+  const focused = document.activeElement?.closest('[data-key]');
+  const focus = focused && { side: focused.closest('.phone')?.dataset.side, key: focused.dataset.key };
+  const places = new Map();
+  for (const list of root.querySelectorAll('.messages')) {
+    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    places.set(list.closest('.phone').dataset.side, { top: list.scrollTop, atEnd, chat: list.dataset.chat });
+  }
+  phones.forEach(settle);
+  root.replaceChildren(...phones.map(frame));
+  for (const phone of phones) {
+    const section = root.querySelector(`[data-side=${phone.side}]`);
+    section.querySelectorAll('details').forEach((fold, n) => {
+      const key = `${phone.side} ${phone.chat} ${n}`;
+      if (folds.has(key)) fold.open = folds.get(key);
+      fold.addEventListener('toggle', () => folds.set(key, fold.open));
+    });
+    const list = section.querySelector('.messages');
+    if (!list) continue;
+    list.dataset.chat = phone.chat;
+    const place = places.get(phone.side);
+    list.scrollTop = place && place.chat === phone.chat && !place.atEnd ? place.top : list.scrollHeight;
+  }
+  if (focus?.side) root.querySelector(`[data-side=${focus.side}] [data-key="${CSS.escape(focus.key)}"]`)?.focus({ preventScroll: true });
+}
+
+// --- news ----------------------------------------------------------------
+
+let fetching = false;
+let again = false;
+
+/** Fetches the state; requests that come meanwhile make one more. */
+async function refresh() {
+  if (fetching) { again = true; return; }
+  fetching = true;
+  try {
+    state = await (await fetch('/sandbox/state')).json();
+    skew = state.now - Date.now();
+    draw();
+    markRead();
+  } catch {
+    live = false;
+    drawTop();
+  }
+  fetching = false;
+  if (again) { again = false; setTimeout(refresh, 120); }
+}
+
+function listen() {
+  const events = new EventSource('/sandbox/events');
+  events.addEventListener('open', () => { live = true; drawTop(); });
+  events.addEventListener('change', refresh);
+  events.addEventListener('error', () => {
+    live = false;
+    drawTop();
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  });
+}
+
+document.getElementById('language').addEventListener('click', () => { switchLanguage(); draw(); });
+drawTop();
+if (still) refresh();
+else {
+  listen();
+  setInterval(() => { if (state) draw(); }, 15_000);
+}
