@@ -75,7 +75,7 @@ pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<Cards> {
     for entry in std::fs::read_dir(&folder).into_iter().flatten() {
         let file = entry.with_context(|| format!("{}: templates cannot be read", folder.display()))?.path();
         let Some(name) = file.file_name().and_then(|n| n.to_str()) else { continue };
-        if name.ends_with(".hbs") {
+        if file.extension().is_some_and(|e| e == "hbs") {
             overrides.push((format!("{}/{name}", locale.as_str()), read(&file)?));
         }
     }

@@ -13,7 +13,7 @@ use crate::http::Readiness;
 use crate::store::Store;
 
 /// Pause between looks at Feishu while it answers.
-const WELL_PAUSE: Duration = Duration::from_secs(60);
+const WELL_PAUSE: Duration = Duration::from_mins(1);
 /// Pause between looks at Feishu while it does not.
 const ILL_PAUSE: Duration = Duration::from_secs(5);
 /// An inbox older than this means that the engine does not keep up, in seconds.
@@ -55,9 +55,10 @@ impl Watch {
     fn tell(&self, problem: Option<String>) {
         let mut known = self.feishu.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != problem {
-            match &problem {
-                Some(problem) => tracing::error!("not ready: {problem}"),
-                None => tracing::info!("Feishu answers; ready to page"),
+            if let Some(problem) = &problem {
+                tracing::error!("not ready: {problem}");
+            } else {
+                tracing::info!("Feishu answers; ready to page");
             }
             *known = problem;
         }

@@ -79,9 +79,10 @@ fn settings(folder: &Path, feishu: &str, words: Words) -> anyhow::Result<Setting
     let listen = listen(PAGER_PORT)?.local_addr()?;
     let text = format!(
         "server: {{listen: {listen}, external_url: \"http://{listen}\"}}\n\
-         store: {{url: sqlite://larkhorn.db}}\n\
+         store: {{url: \"sqlite://{db}\"}}\n\
          feishu: {{base_url: {feishu}, app_id: cli_demo, app_secret: demo, locale: {locale}}}\n\
          rules: oncall.yaml\n",
+        db = folder.join("larkhorn.db").display(),
         locale = words.0.as_str(),
     );
     let file = folder.join("larkhorn.yaml");

@@ -80,8 +80,8 @@ impl Desk {
     }
 
     /// Tells every incident concerned what the parcel says of it; opens the missing ones.
-    pub(super) fn apply(&mut self, rules: &RuleSet, roster: &dyn Roster, parcel: Parcel, now: Timestamp) {
-        for (whose, (rule, alerts)) in self.assign(rules, &parcel, now) {
+    pub(super) fn apply(&mut self, rules: &RuleSet, roster: &dyn Roster, parcel: &Parcel, now: Timestamp) {
+        for (whose, (rule, alerts)) in self.assign(rules, parcel, now) {
             let rule = rule.and_then(|index| rules.rules().get(index));
             let alerts: Vec<&Alert<'static>> =
                 alerts.into_iter().filter_map(|at| parcel.alerts.get(at)).collect();
@@ -250,7 +250,7 @@ impl Slot {
         }
     }
 
-    fn pin(&mut self, to: &Destination, people: &[crate::domain::Person]) {
+    fn pin(&mut self, to: &Destination, people: &[Person]) {
         let wanted = people.iter().map(|person| (to.clone(), person.clone()));
         match &mut self.pins {
             PinChange::Add(pins) => pins.extend(wanted),
@@ -294,7 +294,7 @@ fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>]) -> 
 fn about<'a>(
     rules: &RuleSet,
     alerts: &[&'a Alert<'static>],
-) -> Option<(&'a Alert<'static>, crate::domain::Labels<'static>)> {
+) -> Option<(&'a Alert<'static>, Labels<'static>)> {
     let firing = || alerts.iter().copied().filter(|a| a.status == AlertStatus::Firing);
     let worst = firing().min_by_key(|a| rules.severity(&a.labels).rank)?;
     let common = firing().fold(worst.labels.clone(), |common, alert| common.common(&alert.labels));

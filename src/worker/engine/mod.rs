@@ -105,7 +105,7 @@ impl Engine {
         let roster = Reachable { rules: &rules };
         for parcel in parcels {
             self.metrics.unmatched(parcel.unmatched);
-            desk.apply(&rules, &roster, parcel, now);
+            desk.apply(&rules, &roster, &parcel, now);
         }
         let done = deliveries.iter().map(|d| d.id).collect();
         self.commit(Commit { at: now, done, taken: None, changes: desk.changes() }).await?;

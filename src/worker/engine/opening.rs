@@ -1,6 +1,6 @@
 //! What an incident is called, and where it lives, when it opens.
 
-use crate::domain::{Alert, Destination, Incident, IncidentKey, Labels, Response, Severity, Standing};
+use crate::domain::{Alert, Destination, Incident, IncidentKey, Labels, Severity, Standing};
 use crate::rules::Rule;
 
 /// The incident of a rule over its first firing alerts, `worst` the worst of them.

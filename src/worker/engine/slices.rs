@@ -35,7 +35,7 @@ pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -
         desk.load(engine.store.as_ref(), &parcel).await?;
         let [parcel] = parcel;
         engine.metrics.unmatched(parcel.unmatched);
-        desk.apply(&rules, &Reachable { rules: &rules }, parcel, now);
+        desk.apply(&rules, &Reachable { rules: &rules }, &parcel, now);
         let changes = desk.changes();
         let commit = Commit { at: now, done: Vec::new(), taken: Some((delivery.id, taken)), changes };
         engine.commit(commit).await?;
