@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::opening;
 use super::parcel::Parcel;
 use crate::domain::{
-    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentKey, Job, Recipients,
-    Standing, TimelineEntry, Urgent,
+    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentKey, Job, Labels, Person,
+    Recipients, Standing, TimelineEntry, Urgent,
 };
 use crate::escalation::{self, Effect, Event, Observation, Roster, Sighting};
 use crate::rules::{Rule, RuleSet};
