@@ -1,6 +1,7 @@
 //! Answers one request: fault, token, rate, scope, then the call itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use crate::domain::Urgent;
 
 use super::api::{Api, NoCall};
 use super::call::Call;
-use super::fault::{self, Twist};
+use super::fault;
 use super::limits::Subject;
 use super::model::CallRecord;
 use super::refusal::Refusal;
@@ -35,26 +36,28 @@ pub(super) struct Answer {
     pub(super) reset_s: Option<u64>,
     /// `None`: a bare status with a body that is no JSON.
     pub(super) body: Option<Value>,
+    /// Wait so long before it goes out.
+    pub(super) delay: Duration,
     /// Break the connection instead.
     pub(super) lost: bool,
 }
 
-/// What injected faults make of this request; its delay is waited for before
-/// [`answer`], so that the world is not locked meanwhile.
-pub(super) fn twist(world: &mut World, request: &Request<'_>) -> Twist {
-    Api::find(request.method, request.path)
-        .map(|(api, _)| fault::strike(&mut world.faults, api))
-        .unwrap_or_default()
-}
-
 /// Does what the request asks for and says what came of it.
-pub(super) fn answer(world: &mut World, request: &Request<'_>, twist: Twist, now: Timestamp) -> Answer {
+pub(super) fn answer(world: &mut World, request: &Request<'_>, now: Timestamp) -> Answer {
     let log_id = format!("{}{:018X}", now.strftime("%Y%m%d%H%M%S"), world.next());
     let found = Api::find(request.method, request.path);
+    let twist = found.as_ref().map(|(api, _)| fault::strike(&mut world.faults, *api)).unwrap_or_default();
     let outcome = match (&found, twist.bare) {
         (Ok((api, _)), Some(status)) => {
             world.calls.push(CallRecord { at: now, api: *api, code: i64::from(status) });
-            return Answer { status, log_id, reset_s: None, body: None, lost: twist.lose };
+            return Answer {
+                status,
+                log_id,
+                reset_s: None,
+                body: None,
+                delay: twist.delay,
+                lost: twist.lose,
+            };
         }
         (Ok((api, ids)), None) => match twist.refusal {
             Some(refusal) => Err(refusal),
@@ -76,7 +79,7 @@ pub(super) fn answer(world: &mut World, request: &Request<'_>, twist: Twist, now
     if let Ok((api, _)) = found {
         world.calls.push(CallRecord { at: now, api, code });
     }
-    Answer { status, log_id, reset_s, body: Some(body), lost: twist.lose }
+    Answer { status, log_id, reset_s, body: Some(body), delay: twist.delay, lost: twist.lose }
 }
 
 /// Checks token, rate and scope, and reads the body.

@@ -23,7 +23,7 @@ pub enum Outcome {
     Code(i64, String),
     /// Answered with this status and a body that is no JSON. Nothing happens.
     Http(u16),
-    /// Done, but only after so many milliseconds of the machine's time.
+    /// Done at once, answered so many milliseconds of the machine's time later.
     Latency(u64),
     /// Done, and the connection breaks before the answer arrives.
     LostResponse,
@@ -41,7 +41,7 @@ pub(super) struct Twist {
     pub(super) refusal: Option<Refusal>,
     /// Answer this bare status instead of doing anything.
     pub(super) bare: Option<u16>,
-    /// Wait before doing it.
+    /// Wait before answering.
     pub(super) delay: Duration,
     /// Break the connection instead of answering.
     pub(super) lose: bool,

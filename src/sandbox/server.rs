@@ -70,11 +70,11 @@ async fn call(sandbox: Data<Sandbox>, http: HttpRequest, body: Bytes) -> HttpRes
     let authorization = http.headers().get("Authorization").and_then(|h| h.to_str().ok());
     let request =
         Request { method: http.method().as_str(), path: http.path(), query, authorization, body: &body };
-    let twist = sandbox.change(|world, _| answering::twist(world, &request));
-    if !twist.delay.is_zero() {
-        tokio::time::sleep(twist.delay).await;
+    let answer = sandbox.change(|world, now| answering::answer(world, &request, now));
+    if !answer.delay.is_zero() {
+        tokio::time::sleep(answer.delay).await;
     }
-    respond(sandbox.change(|world, now| answering::answer(world, &request, twist, now)))
+    respond(answer)
 }
 
 fn respond(answer: Answer) -> HttpResponse {

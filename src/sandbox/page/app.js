@@ -175,8 +175,9 @@ function messageRow(phone, message) {
   const before = seen.get(key);
   seen.set(key, message.edits);
   const fresh = before === undefined ? ' arrive' : before < message.edits ? ' flash' : '';
-  return el('li', { class: `message${own ? ' own' : ''}${still ? '' : fresh}` },
-    el('span', { class: `avatar small ${message.by_bot ? 'bot' : 'hue-2'}` }, message.by_bot ? icon('horn') : [...nameOf(message.by)][0]),
+  const wide = message.type === 'interactive' && !message.deleted;
+  return el('li', { class: `message${own ? ' own' : ''}${wide ? ' has-card' : ''}${still ? '' : fresh}` },
+    el('span', { class: `avatar mini ${message.by_bot ? 'bot' : 'hue-2'}` }, message.by_bot ? icon('horn') : [...nameOf(message.by)][0]),
     el('div', { class: 'message-main' },
       el('div', { class: 'who' }, message.by_bot ? state.bot : nameOf(message.by), message.by_bot ? el('em', {}, word('bot')) : null, el('time', {}, clockTime(message.at))),
       parent ? el('div', { class: 'quote' }, `${parent.by_bot ? state.bot : nameOf(parent.by)}: ${parent.preview}`) : null,
