@@ -14,7 +14,7 @@
 //!
 //! The only room that knows SQL. It decides nothing: which rule, whom to page
 //! and when to retry is said by its callers. Backends implement [`Store`] and
-//! pass the same contract test (`tests/store_contract.rs`).
+//! pass the same contract test (`tests/store_contract`).
 
 use std::collections::BTreeMap;
 

@@ -6,8 +6,9 @@
 //! has grown past [`LOG_PAGES`], the writer itself moves the last bit, between two
 //! batches: a few milliseconds, because the thread has just moved the rest.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -21,84 +22,69 @@ const LOG_PAGES: i64 = 8192;
 
 /// Tells the thread what the writer did, and the writer when to help.
 pub(super) struct Checkpointer {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// `None` once it is finished.
+    ends: Option<Ends>,
+    help: Arc<AtomicBool>,
 }
 
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-    help: AtomicBool,
-}
-
-#[derive(Default)]
-struct State {
-    written: bool,
-    closed: bool,
+/// The thread ends when its channels do.
+struct Ends {
+    written: SyncSender<()>,
+    stop: SyncSender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Checkpointer {
     /// Starts the thread with a connection of its own.
     pub(super) fn start(conn: Connection) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared::default());
+        // One place each: a second "written" says nothing new, and "stop" is
+        // said by hanging up.
+        let (written, wake) = sync_channel(1);
+        let (stop, stopped) = sync_channel(1);
+        let help = Arc::new(AtomicBool::new(false));
         let thread = Builder::new()
             .name("store-checkpoint".to_owned())
             .spawn({
-                let shared = Arc::clone(&shared);
-                move || shared.run(&conn)
+                let help = Arc::clone(&help);
+                move || run(&conn, &wake, &stopped, &help)
             })
             .map_err(|e| StoreError::Unavailable(format!("cannot start the store's checkpoints: {e}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { ends: Some(Ends { written, stop, thread }), help })
     }
 
     /// Called by the writer between two batches.
     pub(super) fn after_commit(&self, conn: &Connection) {
-        if self.shared.help.swap(false, Ordering::Relaxed) {
+        if self.help.swap(false, Ordering::Relaxed) {
             checkpoint(conn, "PASSIVE");
         }
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = !std::mem::replace(&mut state.written, true);
-        drop(state);
-        if news {
-            self.shared.changed.notify_one();
+        let told = self.ends.as_ref().map(|ends| ends.written.try_send(()));
+        if let Some(Err(TrySendError::Disconnected(()))) = told {
+            // Its thread is gone; do without it.
+            checkpoint(conn, "PASSIVE");
         }
     }
 
     /// Ends the thread and empties the log; called by the writer at its end.
     pub(super) fn finish(&mut self, conn: &Connection) {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.shared.changed.notify_one();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the store's checkpoints ended in a panic");
+        if let Some(Ends { written, stop, thread }) = self.ends.take() {
+            drop((written, stop));
+            if thread.join().is_err() {
+                tracing::error!("the store's checkpoints ended in a panic");
+            }
         }
         checkpoint(conn, "TRUNCATE");
     }
 }
 
-impl Shared {
-    fn run(&self, conn: &Connection) {
-        while self.due() {
-            if checkpoint(conn, "PASSIVE") > LOG_PAGES {
-                checkpoint(conn, "PASSIVE");
-                self.help.store(true, Ordering::Relaxed);
-            }
+fn run(conn: &Connection, written: &Receiver<()>, stopped: &Receiver<()>, help: &AtomicBool) {
+    while written.recv().is_ok() {
+        if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+            return;
         }
-    }
-
-    /// Sleeps until a while after a commit; `false` once the store closes.
-    fn due(&self) -> bool {
-        let idle = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = self
-            .changed
-            .wait_while(idle, |s| !s.written && !s.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        let (mut state, _) = self
-            .changed
-            .wait_timeout_while(written, PAUSE, |s| !s.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.written = false;
-        !state.closed
+        if checkpoint(conn, "PASSIVE") > LOG_PAGES {
+            checkpoint(conn, "PASSIVE");
+            help.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,0 +1,248 @@
+//! Incidents are kept as they were decided, and only when nobody else decided meanwhile.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use larkhorn::domain::{
+    Fact, Fingerprint, Happening, Incident, IncidentId, IncidentKey, Ladder, MemberState, Phase,
+    RecordedEntry, TimelineEntry, Urgent,
+};
+use larkhorn::store::{Backlog, Change, Commit, Lookup, PinChange, Store};
+
+use super::Database;
+use super::support::{
+    alert, at, change, chat, claim, commit, conflicts, delivery, incident, load, new_job, open_with, person,
+    post, put, reopened, resolved,
+};
+
+fn ids(incidents: &[Incident]) -> Vec<IncidentId> {
+    incidents.iter().filter_map(|incident| incident.id).collect()
+}
+
+pub(crate) async fn an_incident_comes_back_as_it_was_committed(db: &impl Database) {
+    let exact: Timestamp = "2026-11-22T09:50:41.123456789Z".parse().unwrap();
+    let mut waiting = incident("waiting");
+    waiting.standing.due_at = Some(exact);
+    let mut exhausted = incident("exhausted");
+    exhausted.standing.ladder = Ladder::Exhausted;
+    exhausted.standing.due_at = None;
+    exhausted.standing.last_step = None;
+    exhausted.standing.policy.steps.clear();
+    let mut over = resolved(incident("over"), 9);
+    over.standing.opened_at = exact;
+
+    let store = db.open();
+    let changes = [waiting, exhausted, over].map(change).to_vec();
+    let written = store.commit(commit(0, changes.clone())).await.unwrap();
+    drop(store);
+    let store = db.open();
+    for (change, id) in changes.into_iter().zip(written) {
+        let expected = Incident { id: Some(id), version: 1, ..change.incident };
+        assert_eq!(load(&*store, id).await, expected);
+    }
+    assert_eq!(store.incident(IncidentId(99)).await.unwrap(), None);
+}
+
+pub(crate) async fn a_commit_on_an_old_version_changes_nothing(db: &impl Database) {
+    let store = db.open();
+    let delivered = store.accept(delivery("x", 0)).await.unwrap();
+    let first = put(&*store, change(incident("g"))).await;
+    let second = put(&*store, change(first.clone())).await;
+    assert_eq!((first.version, second.version), (1, 2));
+
+    let opened = TimelineEntry { at: at(3), what: Happening::Resolved };
+    let everything = Change {
+        alerts: vec![alert(1, MemberState::Firing, None)],
+        timeline: vec![opened],
+        jobs: vec![new_job(post(&chat("oc_1")))],
+        refresh: true,
+        pins: PinChange::Add(vec![(chat("oc_1"), person("lin"))]),
+        ..change(incident("other"))
+    };
+    let refused = Commit { done: vec![delivered], ..commit(3, vec![everything, change(first)]) };
+    assert!(conflicts(&store.commit(refused).await));
+
+    assert_eq!(load(&*store, second.id.unwrap()).await, second);
+    assert_eq!(ids(&store.incidents(None, None, 10).await.unwrap()), [second.id.unwrap()]);
+    assert!(claim(&*store, 10).await.is_empty());
+    assert_eq!(store.pins(chat("oc_1")).await.unwrap(), larkhorn::store::Pins::default());
+    assert_eq!(store.backlog().await.unwrap().inbox, 1);
+
+    let unknown = Incident { id: Some(IncidentId(99)), version: 1, ..incident("unknown") };
+    assert!(conflicts(&store.commit(commit(4, vec![change(unknown)])).await));
+}
+
+pub(crate) async fn only_one_incident_with_a_key_is_open(db: &impl Database) {
+    let store = db.open();
+    let first = put(&*store, change(incident("g"))).await;
+    assert!(conflicts(&store.commit(commit(1, vec![change(incident("g"))])).await));
+    let twins = vec![change(incident("h")), change(incident("h"))];
+    assert!(conflicts(&store.commit(commit(1, twins)).await));
+
+    let over = put(&*store, change(resolved(first, 2))).await;
+    let second = put(&*store, change(incident("g"))).await;
+    assert!(conflicts(&store.commit(commit(3, vec![change(reopened(over.clone()))])).await));
+    put(&*store, change(resolved(second, 4))).await;
+    let again = put(&*store, change(reopened(over.clone()))).await;
+    assert_eq!((again.id, again.version), (over.id, over.version + 1));
+}
+
+pub(crate) async fn a_lookup_prefers_the_open_incident_to_the_one_resolved_last(db: &impl Database) {
+    let store = db.open();
+    let lookup = |groups: &[&str]| Lookup {
+        keys: groups.iter().map(|g| incident(g).key).collect(),
+        ..Lookup::default()
+    };
+    let late = put(&*store, change(resolved(incident("g"), 50))).await;
+    let early = put(&*store, change(resolved(incident("g"), 20))).await;
+    assert_eq!(store.find(lookup(&["g", "unknown", "g"])).await.unwrap(), [late]);
+
+    let open = put(&*store, change(incident("g"))).await;
+    let other = put(&*store, change(incident("h"))).await;
+    assert_eq!(store.find(lookup(&["h", "g"])).await.unwrap(), [open.clone(), other]);
+    assert!(open.id > early.id);
+
+    let elsewhere = IncidentKey { rule: "network".to_owned(), group: "g".to_owned() };
+    let none = store.find(Lookup { keys: vec![elsewhere], ..Lookup::default() }).await.unwrap();
+    assert_eq!(none, []);
+}
+
+pub(crate) async fn holders_are_open_incidents_of_that_source_where_it_fires(db: &impl Database) {
+    let store = db.open();
+    // The largest fingerprint does not fit a signed column.
+    let held = |n: u64, state| vec![alert(n, state, None)];
+    let with = |incident, alerts| Change { alerts, ..change(incident) };
+    let fires = put(&*store, with(incident("a"), held(u64::MAX, MemberState::Firing))).await;
+    let also = put(&*store, with(incident("b"), held(u64::MAX, MemberState::Firing))).await;
+    put(&*store, with(incident("recovered"), held(u64::MAX, MemberState::Resolved))).await;
+    put(&*store, with(resolved(incident("over"), 1), held(u64::MAX, MemberState::Firing))).await;
+    let staging = Incident { source: "staging".to_owned(), ..incident("staging") };
+    put(&*store, with(staging, held(u64::MAX, MemberState::Firing))).await;
+
+    let holders = vec![("prod".to_owned(), Fingerprint(u64::MAX)), ("prod".to_owned(), Fingerprint(1))];
+    let found = store.find(Lookup { keys: vec![fires.key.clone()], holders }).await.unwrap();
+    assert_eq!(found, [fires, also]);
+}
+
+pub(crate) async fn deadlines_come_due_in_order_and_to_the_nanosecond(db: &impl Database) {
+    let store = db.open();
+    let due = |group: &str, due_at: Option<Timestamp>| {
+        let mut incident = incident(group);
+        incident.standing.due_at = due_at;
+        change(incident)
+    };
+    let nano = jiff::SignedDuration::from_nanos(1);
+    let changes = vec![
+        due("later", Some(at(60) + nano)),
+        due("exactly", Some(at(60))),
+        due("earlier", Some(at(59))),
+        due("never", None),
+        change(resolved(incident("over"), 1)),
+    ];
+    let ids_of = store.commit(commit(0, changes)).await.unwrap();
+    let store = db_reopened(db, store);
+    assert_eq!(ids(&store.due(at(60), 10).await.unwrap()), [ids_of[2], ids_of[1]]);
+    assert_eq!(ids(&store.due(at(60), 1).await.unwrap()), [ids_of[2]]);
+    assert_eq!(ids(&store.due(at(60) + nano, 10).await.unwrap()), [ids_of[2], ids_of[1], ids_of[0]]);
+    assert_eq!(ids(&store.due(at(58), 10).await.unwrap()), []);
+}
+
+fn db_reopened(db: &impl Database, store: Box<dyn Store>) -> Box<dyn Store> {
+    drop(store);
+    db.open()
+}
+
+pub(crate) async fn alerts_are_replaced_one_by_one_and_read_firing_first(db: &impl Database) {
+    let store = db.open();
+    // Senders without a time send the year 1.
+    let zero: Timestamp = "0001-01-01T00:00:00Z".parse().unwrap();
+    let alerts = vec![
+        alert(1, MemberState::Resolved, Some(at(9))),
+        alert(2, MemberState::Firing, Some(zero)),
+        alert(3, MemberState::Firing, Some(at(2))),
+        alert(4, MemberState::Firing, None),
+    ];
+    let held = put(&*store, Change { alerts: alerts.clone(), ..change(incident("g")) }).await;
+    let members: BTreeMap<_, _> = alerts.iter().map(|h| (h.alert.fingerprint, h.member)).collect();
+    assert_eq!(held.standing.members, members);
+    let id = held.id.unwrap();
+    let [one, two, three, four] = alerts.try_into().unwrap();
+    assert_eq!(store.alerts(id, 10).await.unwrap(), [three.clone(), two.clone(), four.clone(), one]);
+    assert_eq!(store.alerts(id, 1).await.unwrap(), std::slice::from_ref(&three));
+
+    let back = alert(1, MemberState::Firing, Some(at(5)));
+    put(&*store, Change { alerts: vec![back.clone()], ..change(held) }).await;
+    assert_eq!(store.alerts(id, 10).await.unwrap(), [back, three, two, four]);
+}
+
+pub(crate) async fn incidents_are_listed_newest_first_by_phase_and_page(db: &impl Database) {
+    let store = db.open();
+    let changes = vec![change(incident("a")), change(resolved(incident("b"), 1)), change(incident("c"))];
+    let [a, b, c] = store.commit(commit(0, changes)).await.unwrap().try_into().unwrap();
+    for (phase, before, limit, expected) in [
+        (None, None, 10, vec![c, b, a]),
+        (None, None, 2, vec![c, b]),
+        (None, Some(c), 10, vec![b, a]),
+        (Some(Phase::Triggered), None, 10, vec![c, a]),
+        (Some(Phase::Triggered), Some(c), 10, vec![a]),
+        (Some(Phase::Resolved), None, 10, vec![b]),
+        (Some(Phase::Resolved), Some(b), 10, vec![]),
+    ] {
+        let found = store.incidents(phase, before, limit).await.unwrap();
+        assert_eq!(ids(&found), expected, "{phase:?} before {before:?}, {limit}");
+    }
+}
+
+pub(crate) async fn a_timeline_reads_back_in_order_of_time(db: &impl Database) {
+    let happened = [
+        Happening::Opened { severity: "critical".to_owned(), firing: 3 },
+        Happening::AlertsChanged { firing: 1, resolved: 2 },
+        Happening::SeverityRose { to: "p0 \"now\"".to_owned() },
+        Happening::Stepped { step: 0, round: 2, urgent: Urgent::Sms, people: vec!["lin".to_owned()] },
+        Happening::Buzzed { urgent: Urgent::Phone, people: vec![], refused: vec!["1".to_owned()] },
+        Happening::Exhausted,
+    ];
+    let entries: Vec<_> = happened
+        .iter()
+        .zip(0..)
+        .map(|(what, n)| TimelineEntry { at: at(n / 2), what: what.clone() })
+        .collect();
+    let store = db.open();
+    let (early, late) = entries.split_at(4);
+    let held = put(&*store, Change { timeline: late.to_vec(), ..change(incident("g")) }).await;
+    let id = put(&*store, Change { timeline: early.to_vec(), ..change(held) }).await.id.unwrap();
+
+    let expected: Vec<RecordedEntry> = entries
+        .into_iter()
+        .map(|entry| RecordedEntry {
+            at: entry.at,
+            kind: entry.what.kind().to_owned(),
+            facts: entry.what.facts().into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect(),
+        })
+        .collect();
+    assert_eq!(expected[0].facts[1], ("firing".to_owned(), Fact::Number(3)));
+    assert_eq!(store.timeline(id).await.unwrap(), expected);
+    assert_eq!(store.timeline(IncidentId(99)).await.unwrap(), []);
+}
+
+pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
+    let store = db.open();
+    let idle = BTreeMap::from([(Phase::Triggered, 0)]);
+    assert_eq!(store.backlog().await.unwrap(), Backlog { incidents: idle, ..Backlog::default() });
+
+    let first = store.accept(delivery("a", 3)).await.unwrap();
+    store.accept(delivery("b", 4)).await.unwrap();
+    store.accept(delivery("c", 5)).await.unwrap();
+    open_with(&*store, "g", vec![post(&chat("oc_1")), post(&chat("oc_2"))]).await;
+    let changes = vec![change(incident("h")), change(resolved(incident("i"), 1))];
+    store.commit(Commit { done: vec![first], ..commit(1, changes) }).await.unwrap();
+    let expected = Backlog {
+        inbox: 2,
+        inbox_oldest: Some(at(4)),
+        outbox: 2,
+        outbox_oldest: Some(at(0)),
+        next_due: Some(at(60)),
+        incidents: BTreeMap::from([(Phase::Triggered, 2)]),
+    };
+    assert_eq!(store.backlog().await.unwrap(), expected);
+}

@@ -1,0 +1,113 @@
+//! The contract of the store: stories that every backend must live through.
+//!
+//! A backend joins by a [`Database`] that can be opened again after a crash,
+//! and one line of `contract!` at the end of this file. What only one backend
+//! does (refusing a strange file, a full disk) is tested beside that backend.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+use larkhorn::store::Store;
+use larkhorn::store::sqlite::{Retention, SqliteStore};
+use tempfile::TempDir;
+
+mod inbox;
+mod incidents;
+mod model;
+mod outbox;
+mod pins;
+mod reports;
+mod support;
+
+/// A database that outlives its stores.
+pub(crate) trait Database {
+    /// Opens it. A store that was dropped without a word is a process that died.
+    fn open(&self) -> Box<dyn Store>;
+}
+
+/// A file in a folder of its own.
+struct SqliteFile(TempDir);
+
+impl SqliteFile {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Database for SqliteFile {
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(SqliteStore::open(&self.0.path().join("larkhorn.db"), Retention::default()).unwrap())
+    }
+}
+
+/// Makes each story a test of one backend.
+macro_rules! contract {
+    ($backend:ident, $fresh:expr, [$($room:ident :: $story:ident),+ $(,)?]) => {
+        mod $backend {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$room::$story(&$fresh).await;
+                }
+            )+
+
+            #[test]
+            fn random_histories_keep_the_promises() {
+                super::model::random_histories_keep_the_promises(|| $fresh);
+            }
+        }
+    };
+}
+
+contract!(
+    sqlite,
+    super::SqliteFile::new(),
+    [
+        inbox::deliveries_wait_in_order_until_they_are_done,
+        inbox::a_read_of_the_inbox_is_bounded_by_count_and_bytes,
+        inbox::a_huge_body_comes_back_byte_for_byte,
+        inbox::what_was_taken_of_a_delivery_is_remembered,
+        inbox::sixty_four_callers_at_once_are_all_on_disk,
+        inbox::a_caller_that_gives_up_leaves_a_whole_delivery_or_none,
+        incidents::an_incident_comes_back_as_it_was_committed,
+        incidents::a_commit_on_an_old_version_changes_nothing,
+        incidents::only_one_incident_with_a_key_is_open,
+        incidents::a_lookup_prefers_the_open_incident_to_the_one_resolved_last,
+        incidents::holders_are_open_incidents_of_that_source_where_it_fires,
+        incidents::deadlines_come_due_in_order_and_to_the_nanosecond,
+        incidents::alerts_are_replaced_one_by_one_and_read_firing_first,
+        incidents::incidents_are_listed_newest_first_by_phase_and_page,
+        incidents::a_timeline_reads_back_in_order_of_time,
+        incidents::the_backlog_counts_what_waits,
+        outbox::urgent_jobs_go_first_and_within_one_priority_the_oldest,
+        outbox::a_buzz_never_overtakes_its_card,
+        outbox::lanes_of_other_places_and_incidents_do_not_wait,
+        outbox::a_claimed_job_is_given_out_again_only_after_its_lease,
+        outbox::a_claim_of_a_dead_process_shows_as_interrupted,
+        outbox::buzzes_are_dropped_once_the_incident_is_resolved,
+        outbox::a_dropped_buzz_frees_the_more_urgent_one_behind_it,
+        outbox::edits_fold_and_wait_for_their_card,
+        outbox::a_change_refreshes_every_posted_card_once,
+        outbox::an_edit_asked_for_while_one_runs_is_not_lost,
+        outbox::a_fold_does_not_shorten_a_back_off,
+        outbox::the_next_job_tells_when_to_come_again,
+        reports::a_retry_keeps_uuid_and_place_in_the_lane,
+        reports::a_held_job_keeps_its_lease_and_what_was_sent,
+        reports::an_edit_follows_a_card_that_shows_an_old_version,
+        reports::a_card_of_unknown_version_is_edited,
+        reports::an_edit_given_up_goes_away,
+        reports::follow_ups_and_timeline_belong_to_the_same_incident,
+        reports::edits_of_a_card_that_is_never_posted_go_away,
+        reports::a_report_on_a_job_that_is_gone_changes_nothing,
+        pins::people_are_wanted_as_long_as_one_incident_wants_them,
+        pins::a_change_of_pins_while_they_are_worked_on_runs_again,
+        pins::reconciling_finds_every_place_that_differs,
+        pins::an_unsure_pin_is_settled_after_a_crash,
+        pins::the_directory_remembers_people_and_strangers,
+    ]
+);

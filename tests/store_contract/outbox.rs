@@ -1,0 +1,188 @@
+//! Jobs are given out in the right order, to one at a time, and never lost.
+
+use larkhorn::domain::{Destination, Job, Urgent};
+use larkhorn::store::{Change, JobEnd, NewJob};
+
+use super::Database;
+use super::support::{
+    at, buzz, change, chat, claim, claim_one, claim_some, commit, done, edit, ended, incident, kinds, load,
+    new_job, open_with, person, post, posted, put, resolved, touch,
+};
+
+pub(crate) async fn urgent_jobs_go_first_and_within_one_priority_the_oldest(db: &impl Database) {
+    let store = db.open();
+    let jobs = vec![
+        post(&chat("first card")),
+        buzz(&chat("sms"), Urgent::Sms),
+        post(&chat("second card")),
+        Job::Pin { to: chat("pin") },
+        buzz(&chat("phone"), Urgent::Phone),
+    ];
+    open_with(&*store, "g", jobs).await;
+    let first = claim_some(&*store, 0, 3).await;
+    let rest = claim_some(&*store, 0, 3).await;
+    let order: Vec<_> = first.iter().chain(&rest).map(|claim| claim.job.to().clone()).collect();
+    assert_eq!(order, ["phone", "sms", "first card", "second card", "pin"].map(chat));
+    assert_eq!(first[0].job, buzz(&chat("phone"), Urgent::Phone));
+    assert!(first[0].incident.is_some() && rest[1].incident.is_none(), "a pin belongs to its place");
+    assert_eq!((first[0].created_at, first[0].attempts, first[0].interrupted), (at(0), 0, false));
+}
+
+pub(crate) async fn a_buzz_never_overtakes_its_card(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    open_with(&*store, "g", vec![post(&to), buzz(&to, Urgent::Phone), buzz(&to, Urgent::App)]).await;
+    let card = claim_one(&*store, 0).await;
+    assert_eq!(card.job, post(&to));
+    assert!(claim(&*store, 1).await.is_empty(), "the buzz waits while the card is on its way");
+    store.report(ended(card.id, 1, JobEnd::Retry { at: at(5) })).await.unwrap();
+    assert!(claim(&*store, 2).await.is_empty(), "and while it is tried again");
+    let card = claim_one(&*store, 5).await;
+    done(&*store, &card, 6).await;
+    let loud = claim_one(&*store, 6).await;
+    assert_eq!(loud.job, buzz(&to, Urgent::Phone));
+    done(&*store, &loud, 7).await;
+    assert_eq!(claim_one(&*store, 7).await.job, buzz(&to, Urgent::App));
+}
+
+pub(crate) async fn lanes_of_other_places_and_incidents_do_not_wait(db: &impl Database) {
+    let store = db.open();
+    let (to, lin) = (chat("oc_1"), Destination::Direct(person("lin")));
+    open_with(&*store, "g", vec![post(&to), post(&lin), buzz(&to, Urgent::App)]).await;
+    open_with(&*store, "h", vec![post(&to), buzz(&lin, Urgent::Phone)]).await;
+    assert_eq!(kinds(&claim(&*store, 0).await), ["buzz", "post", "post", "post"]);
+}
+
+pub(crate) async fn a_claimed_job_is_given_out_again_only_after_its_lease(db: &impl Database) {
+    let store = db.open();
+    open_with(&*store, "g", vec![post(&chat("oc_1"))]).await;
+    let first = claim_one(&*store, 0).await;
+    assert!(claim(&*store, 9).await.is_empty());
+    let second = claim_one(&*store, 10).await;
+    assert_eq!((first.attempts, first.interrupted), (0, false));
+    assert_eq!((second.attempts, second.interrupted), (1, true));
+    assert_eq!((second.id, second.uuid), (first.id, first.uuid));
+    store.report(ended(second.id, 11, JobEnd::Retry { at: at(12) })).await.unwrap();
+    let third = claim_one(&*store, 12).await;
+    assert_eq!((third.attempts, third.interrupted), (2, false), "it was reported");
+}
+
+pub(crate) async fn a_claim_of_a_dead_process_shows_as_interrupted(db: &impl Database) {
+    let store = db.open();
+    open_with(&*store, "g", vec![post(&chat("oc_1")), post(&chat("oc_2"))]).await;
+    let first = claim_some(&*store, 0, 1).await.remove(0);
+    drop(store);
+    let store = db.open();
+    let again = claim(&*store, 1).await;
+    assert_eq!(
+        again.iter().map(|c| (c.attempts, c.interrupted)).collect::<Vec<_>>(),
+        [(1, true), (0, false)]
+    );
+    assert_eq!((again[0].id, again[0].uuid), (first.id, first.uuid));
+    assert_ne!(again[0].uuid, again[1].uuid);
+}
+
+pub(crate) async fn buzzes_are_dropped_once_the_incident_is_resolved(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let id = open_with(&*store, "g", vec![buzz(&to, Urgent::Phone), post(&to), buzz(&to, Urgent::App)]).await;
+    put(&*store, change(resolved(load(&*store, id).await, 1))).await;
+    let card = claim_one(&*store, 2).await;
+    assert_eq!(card.job, post(&to));
+    done(&*store, &card, 3).await;
+    assert!(claim(&*store, 3).await.is_empty());
+    assert_eq!(store.backlog().await.unwrap().outbox, 0);
+}
+
+pub(crate) async fn a_dropped_buzz_frees_the_more_urgent_one_behind_it(db: &impl Database) {
+    let store = db.open();
+    let (to, other) = (chat("oc_1"), chat("oc_2"));
+    let id = open_with(&*store, "g", vec![buzz(&to, Urgent::Phone)]).await;
+    put(&*store, change(resolved(load(&*store, id).await, 1))).await;
+    let urgent = NewJob { priority: 0, ..new_job(post(&to)) };
+    let jobs = vec![urgent, new_job(post(&other))];
+    store.commit(commit(2, vec![Change { jobs, ..change(load(&*store, id).await) }])).await.unwrap();
+    let found = claim_some(&*store, 3, 1).await;
+    assert_eq!(found[0].job, post(&to));
+}
+
+pub(crate) async fn edits_fold_and_wait_for_their_card(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    open_with(&*store, "g", vec![post(&to), edit(&to), edit(&to)]).await;
+    let card = claim_one(&*store, 0).await;
+    assert_eq!(card.job, post(&to));
+    assert!(claim(&*store, 1).await.is_empty(), "nothing to edit yet");
+    let shown = super::support::card(&to, 1);
+    store
+        .report(larkhorn::store::Report { card: Some(shown), ..ended(card.id, 1, JobEnd::Done) })
+        .await
+        .unwrap();
+    let only = claim_one(&*store, 1).await;
+    assert_eq!(only.job, edit(&to));
+    done(&*store, &only, 2).await;
+    assert_eq!(store.next_job_at().await.unwrap(), None);
+}
+
+pub(crate) async fn a_change_refreshes_every_posted_card_once(db: &impl Database) {
+    let store = db.open();
+    let (to, other) = (chat("oc_1"), chat("oc_2"));
+    let id = posted(&*store, "g", &to).await;
+    let more = Change { jobs: vec![new_job(post(&other))], ..change(load(&*store, id).await) };
+    store.commit(commit(1, vec![more])).await.unwrap();
+    touch(&*store, id, 2).await;
+    touch(&*store, id, 3).await;
+    let found = claim(&*store, 3).await;
+    let jobs: Vec<_> = found.iter().map(|claim| claim.job.clone()).collect();
+    assert_eq!(jobs, [post(&other), edit(&to)], "a card that is not posted needs no edit");
+}
+
+pub(crate) async fn an_edit_asked_for_while_one_runs_is_not_lost(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let id = posted(&*store, "g", &to).await;
+    touch(&*store, id, 2).await;
+    let running = claim_one(&*store, 2).await;
+    touch(&*store, id, 3).await;
+    assert!(claim(&*store, 3).await.is_empty(), "one edit of a card at a time");
+    done(&*store, &running, 4).await;
+    let next = claim_one(&*store, 4).await;
+    assert_eq!((next.job.clone(), next.attempts, next.created_at), (edit(&to), 0, at(4)));
+    assert_ne!(next.uuid, running.uuid, "another request, not a repetition");
+    done(&*store, &next, 5).await;
+    assert!(claim(&*store, 5).await.is_empty());
+}
+
+pub(crate) async fn a_fold_does_not_shorten_a_back_off(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let id = posted(&*store, "g", &to).await;
+    let mut later = new_job(edit(&to));
+    later.run_at = at(30);
+    store
+        .commit(commit(1, vec![Change { jobs: vec![later], ..change(load(&*store, id).await) }]))
+        .await
+        .unwrap();
+    assert_eq!(store.next_job_at().await.unwrap(), Some(at(30)));
+    touch(&*store, id, 2).await;
+    assert_eq!(store.next_job_at().await.unwrap(), Some(at(2)), "the earlier time counts");
+    let failed = claim_one(&*store, 2).await;
+    store.report(ended(failed.id, 3, JobEnd::Retry { at: at(60) })).await.unwrap();
+    touch(&*store, id, 4).await;
+    assert_eq!(store.next_job_at().await.unwrap(), Some(at(60)), "Feishu asked us to wait");
+}
+
+pub(crate) async fn the_next_job_tells_when_to_come_again(db: &impl Database) {
+    let store = db.open();
+    assert_eq!(store.next_job_at().await.unwrap(), None);
+    let to = chat("oc_1");
+    let later = NewJob { run_at: at(20), ..new_job(post(&to)) };
+    let jobs = vec![later, new_job(buzz(&to, Urgent::App))];
+    put(&*store, Change { jobs, ..change(incident("g")) }).await;
+    assert_eq!(store.next_job_at().await.unwrap(), Some(at(20)), "the buzz behind it cannot go first");
+    assert!(claim(&*store, 19).await.is_empty());
+    let claimed = claim_one(&*store, 20).await;
+    assert_eq!(store.next_job_at().await.unwrap(), Some(at(30)), "when the lease ends");
+    done(&*store, &claimed, 21).await;
+    assert_eq!(store.next_job_at().await.unwrap(), Some(at(0)));
+}
