@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Stories: the whole pager on virtual time, from webhook to phone.
+//!
+//! Rules, engine, store and courier are the real ones; Feishu is the product's
+//! own sandbox, served on loopback. Whatever shows on a phone and is not
+//! expected fails the story.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod alerts;
+mod bad_luck;
+mod delivery;
+mod life;
+mod world;

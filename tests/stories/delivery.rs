@@ -1,0 +1,136 @@
+//! Where pages go, and which way round when the straight way is closed.
+
+use jiff::SignedDuration;
+use larkhorn::domain::Urgent::App;
+use larkhorn::sandbox::{Api, Limits, Outcome};
+use larkhorn::store::Store as _;
+
+use crate::alerts::{captured, fires, recovers};
+use crate::life::{RULES, minutes};
+use crate::world::World;
+
+#[tokio::test]
+async fn two_chats_two_cards_one_buzz() {
+    let mut world = World::new(RULES).await;
+    let began = world.now();
+    world.post(fires("Both", "warning", began)).await;
+    world.expect(&["card orange Both in oc_sre", "card orange Both in oc_leads", "text …", "app lin"]);
+    world.post(recovers("Both", "warning", began)).await;
+    world.expect(&["edit green Both in oc_sre", "edit green Both in oc_leads"]);
+}
+
+#[tokio::test]
+async fn continue_lets_a_later_rule_own_it_too() {
+    let mut world = World::new(RULES).await;
+    world.post(fires("Twice", "warning", world.now())).await;
+    world.expect(&["card orange Twice in oc_leads", "card orange Twice in oc_sre", "text …", "app lin"]);
+    assert_eq!(world.incidents().await.len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_chat_the_card_goes_to_the_person() {
+    let mut world = World::new(RULES).await;
+    let began = world.now();
+    world.post(fires("Direct", "critical", began)).await;
+    world.expect(&["card red Direct in otto", "text …", "phone otto", "pin otto bot"]);
+    world.post(recovers("Direct", "critical", began)).await;
+    world.expect(&["edit green Direct in otto", "unpin otto bot"]);
+}
+
+#[tokio::test]
+async fn who_is_not_in_the_chat_gets_the_card_and_the_call_directly() {
+    let mut world = World::new(RULES).await;
+    let began = world.now();
+    world.post(fires("Stranger", "critical", began)).await;
+    world.expect(&[
+        "card red Stranger in oc_sre",
+        "text …",
+        "phone lin",
+        "pin lin oc_sre",
+        "card red Stranger in otto",
+        "text …",
+        "phone otto",
+    ]);
+    world.post(recovers("Stranger", "critical", began)).await;
+    world.expect(&["edit green Stranger in oc_sre", "edit green Stranger in otto", "unpin lin oc_sre"]);
+}
+
+#[tokio::test]
+async fn an_address_is_looked_up_once_and_known_after_a_restart() {
+    let mut world = World::new(RULES).await;
+    world.post(fires("Mail", "warning", world.now())).await;
+    world.expect_urgent(App, "mara");
+    let mut world = world.crash();
+    world.advance(minutes(60)).await;
+    world.post(captured("am-0.33_flap-1")).await;
+    world.expect_urgent(App, "lin");
+    world.post(fires("Mail", "critical", world.now())).await;
+    world.expect(&["edit red Mail in oc_sre", "text …", "phone mara", "pin mara oc_sre"]);
+    let look_ups = world.calls().iter().filter(|(api, _)| *api == "user.batch_get_id").count();
+    assert_eq!(look_ups, 1);
+}
+
+#[tokio::test]
+async fn a_dead_chat_does_not_lose_the_page() {
+    let mut world = World::new(RULES).await;
+    world.sandbox.dissolve_chat("oc_sre");
+    world.post(fires("Fire", "critical", world.now())).await;
+    world.expect(&["card red Fire in lin", "text …", "phone lin"]);
+    let failed = world.timeline(&world.incident().await).await;
+    assert!(failed.iter().any(|e| e.kind == "delivery_failed"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_bot_outside_the_chat_pages_directly_and_posts_when_it_is_let_in() {
+    let mut world = World::new(RULES).await;
+    world.sandbox.remove_bot("oc_sre");
+    world.post(fires("Fire", "warning", world.now())).await;
+    world.expect(&["card orange Fire in lin", "text …", "app lin"]);
+    world.sandbox.change_chat("oc_sre", |chat| chat.has_bot = true);
+    world.advance(minutes(6)).await;
+    world.expect(&["card orange Fire in oc_sre"]);
+}
+
+#[tokio::test]
+async fn a_card_that_feishu_rejects_becomes_text_and_the_page_goes_out() {
+    let mut world = World::new(RULES).await;
+    let refused = Outcome::Code(230_099, "card invalid, ext=ErrCode: 200621; ErrMsg: parse".to_owned());
+    world.trouble(Api::Send, Some(1), refused);
+    world.post(fires("Fire", "critical", world.now())).await;
+    world.expect(&["text …", "text [critical] Fire …", "phone lin", "pin lin oc_sre"]);
+}
+
+#[tokio::test]
+async fn a_broken_template_gives_way_to_the_built_in_card() {
+    let mut world = World::new(RULES).await;
+    world.template("en/alert.hbs", "{\"schema\": {{no_such_thing}}");
+    world.post(fires("Fire", "warning", world.now())).await;
+    world.expect(&["card orange Fire in oc_sre", "text …", "app lin"]);
+}
+
+#[tokio::test]
+async fn feishus_limits_cost_time_and_nothing_else() {
+    let mut world = World::with(RULES, Limits::Feishu).await;
+    for n in 0..20 {
+        world.accept(fires(&format!("Flood{n:02}"), "warning", world.now())).await;
+    }
+    world.advance(minutes(2)).await;
+    let cards: Vec<String> = (0..20).map(|n| format!("card orange Flood{n:02} in oc_sre")).collect();
+    let mut expected: Vec<&str> = cards.iter().map(String::as_str).collect();
+    expected.extend(["text …"; 20]);
+    expected.extend(["app lin"; 20]);
+    world.expect(&expected);
+    let outbox = world.store().backlog().await.unwrap().outbox;
+    assert_eq!(outbox, 0);
+}
+
+#[tokio::test]
+async fn a_429_is_waited_out() {
+    let mut world = World::new(RULES).await;
+    world.trouble(Api::Send, Some(2), Outcome::RateLimited { reset_s: 7 });
+    world.post(fires("Fire", "critical", world.now())).await;
+    world.advance(SignedDuration::from_secs(6)).await;
+    world.expect(&["pin lin oc_sre"]);
+    world.advance(SignedDuration::from_secs(10)).await;
+    world.expect(&["card red Fire in oc_sre", "text …", "phone lin"]);
+}
