@@ -85,6 +85,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Pause after "too frequently on this message", limited at 5 a second.
 const SHORT_PAUSE: Duration = Duration::from_millis(300);
 
+/// Feishu's windows are a minute at most; a longer reset is not believed.
+const LONG_PAUSE: Duration = Duration::from_mins(1);
+
 const URGENT: &[Api] = &[Api::UrgentApp, Api::UrgentSms, Api::UrgentPhone];
 const ANY: &[Api] = &[];
 
@@ -177,7 +180,9 @@ const ROWS: &[Row] = &[
 /// one, and the seconds of `x-ogw-ratelimit-reset` if that was there.
 pub(crate) fn judge(api: Api, http: u16, code: Option<i64>, reset: Option<Duration>) -> Verdict {
     match (http, code) {
-        (429, _) | (_, Some(99_991_400)) => Verdict::RetryAfter(reset.unwrap_or(PAUSE)),
+        (429, _) | (_, Some(99_991_400)) => {
+            Verdict::RetryAfter(reset.map_or(PAUSE, |reset| reset.clamp(SHORT_PAUSE, LONG_PAUSE)))
+        }
         (300..=399, None) => Verdict::NotSent,
         (500.., _) | (_, None) => Verdict::Unknown,
         (_, Some(code)) => look_up(api, code),
@@ -293,6 +298,8 @@ mod tests {
         let table = [
             ((429, None, reset), Verdict::RetryAfter(Duration::from_secs(7))),
             ((429, Some(99_991_400), None), Verdict::RetryAfter(PAUSE)),
+            ((429, Some(99_991_400), Some(Duration::ZERO)), Verdict::RetryAfter(SHORT_PAUSE)),
+            ((429, Some(99_991_400), Some(Duration::MAX)), Verdict::RetryAfter(LONG_PAUSE)),
             ((400, Some(99_991_400), reset), Verdict::RetryAfter(Duration::from_secs(7))),
             ((500, Some(230_001), None), Verdict::Unknown),
             ((502, None, None), Verdict::Unknown),

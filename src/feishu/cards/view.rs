@@ -95,19 +95,25 @@ const NOISE: [&str; 16] = [
 pub(crate) struct View {
     id: String,
     title: String,
+    /// What burns, in a line; may be empty.
     summary: String,
     /// Short enough to stand in the card; otherwise empty.
     description: String,
     /// Long, for a fold; otherwise empty.
     long_description: String,
+    /// Measured values, when there is a single alert; otherwise empty.
     values: String,
     severity: String,
     /// Feishu's colour of the header: by state, then severity.
     colour: &'static str,
+    /// The same by severity alone.
     severity_colour: &'static str,
+    /// `triggered` or `resolved`.
     state: &'static str,
     open: bool,
+    /// All steps have run in vain.
     exhausted: bool,
+    /// `prod · eu-1`; may be empty.
     place: String,
     rule: String,
     source: String,
@@ -119,6 +125,7 @@ pub(crate) struct View {
     updated_at: String,
     /// Seconds from the opening to the end, or to now.
     lasted: i64,
+    /// How often it came back.
     reopens: u32,
     /// Steps count from 1; `next_step` is 0 when none follows.
     steps: usize,
@@ -126,9 +133,11 @@ pub(crate) struct View {
     next_at: Option<String>,
     paged: Vec<PagedView>,
     more_paged: usize,
+    /// Labels that all alerts share, the most telling first.
     labels: Vec<LabelView>,
     more_labels: usize,
     links: Vec<Link>,
+    /// Firing ones first; empty when there is a single one.
     alerts: Vec<AlertView>,
     more_alerts: usize,
 }
@@ -136,6 +145,7 @@ pub(crate) struct View {
 #[derive(Debug, Serialize)]
 struct PagedView {
     name: String,
+    /// `app`, `sms` or `phone`.
     urgent: &'static str,
 }
 
