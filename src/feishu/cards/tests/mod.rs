@@ -1,3 +1,5 @@
+//! Cards as people will see them: goldens of captured payloads, templates, lines.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
