@@ -22,7 +22,7 @@ use jiff::tz::TimeZone;
 
 use serde_json::Value;
 
-use crate::domain::{Alert, Fact, Incident, Member, RecordedEntry, Urgent};
+use crate::domain::{Alert, Incident, Member, Urgent};
 use templates::Templates;
 
 pub use words::Locale;
@@ -49,28 +49,6 @@ pub struct Paged {
     pub name: String,
     /// The loudest they were buzzed so far.
     pub urgent: Urgent,
-}
-
-impl Paged {
-    /// Who was buzzed according to a timeline: each once, the loudest first.
-    pub fn of(timeline: &[RecordedEntry]) -> Vec<Self> {
-        let mut all: Vec<Self> = Vec::new();
-        for entry in timeline.iter().filter(|entry| entry.kind == "buzzed") {
-            let fact = |name: &str| entry.facts.iter().find(|(n, _)| n == name).map(|(_, fact)| fact);
-            let (Some(Fact::Text(word)), Some(Fact::List(people))) = (fact("urgent"), fact("people")) else {
-                continue;
-            };
-            let urgent = Urgent::from_word(word).unwrap_or_default();
-            for name in people {
-                match all.iter_mut().find(|paged| paged.name == *name) {
-                    Some(known) => known.urgent = known.urgent.max(urgent),
-                    None => all.push(Self { name: name.clone(), urgent }),
-                }
-            }
-        }
-        all.sort_by_key(|paged| std::cmp::Reverse(paged.urgent));
-        all
-    }
 }
 
 /// What a card is drawn from.
