@@ -30,6 +30,9 @@ use super::verdict::{Api, Verdict, judge, token_refused};
 
 /// Answers are a few hundred bytes; whatever is larger than this is not Feishu's.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Unused connections are closed after this long, before Feishu does: a request
+/// written to a dying connection ends in [`Verdict::Unknown`].
+const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Feishu's words in an error are cut here.
 const MESSAGE_CHARS_MAX: usize = 500;
 
@@ -113,6 +116,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .timeout(config.timeout)
             .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(IDLE_MAX)
             .redirect(redirect::Policy::none())
             .user_agent(concat!("larkhorn/", env!("CARGO_PKG_VERSION")))
             .build()

@@ -1,5 +1,7 @@
 //! Sending, replying and editing messages (feishu-api.md §3).
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
@@ -39,10 +41,10 @@ impl Content {
         }
     }
 
-    fn into_wire(self) -> String {
+    fn wire(&self) -> Cow<'_, str> {
         match self {
-            Self::Card(json) => json,
-            Self::Text(text) => json!({ "text": text }).to_string(),
+            Self::Card(json) => json.into(),
+            Self::Text(text) => json!({ "text": text }).to_string().into(),
         }
     }
 }
@@ -80,7 +82,7 @@ impl Client {
         let body = json!({
             "receive_id": id,
             "msg_type": content.kind(),
-            "content": content.clone().into_wire(),
+            "content": content.wire(),
             "uuid": uuid.to_string(),
         });
         let call = Call {
@@ -103,7 +105,7 @@ impl Client {
     ) -> Result<Sent, CallError> {
         let body = json!({
             "msg_type": content.kind(),
-            "content": content.clone().into_wire(),
+            "content": content.wire(),
             "reply_in_thread": false,
             "uuid": uuid.to_string(),
         });

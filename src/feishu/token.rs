@@ -113,3 +113,115 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures_util::future::join_all;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::feishu::verdict::{Api, Verdict};
+
+    /// Hands out t-1, t-2, … once let, and counts how often it was asked.
+    struct Source {
+        asked: AtomicU32,
+        gate: Semaphore,
+    }
+
+    impl Source {
+        fn new(permits: usize) -> Arc<Self> {
+            Arc::new(Self { asked: AtomicU32::new(0), gate: Semaphore::new(permits) })
+        }
+
+        fn fetch(self: &Arc<Self>, works: bool) -> Fetch {
+            let source = Arc::clone(self);
+            async move {
+                let n = source.asked.fetch_add(1, Ordering::SeqCst) + 1;
+                source.gate.acquire().await.unwrap().forget();
+                let lifetime = SignedDuration::from_hours(2);
+                let failed = || CallError::unanswered(Api::Token, Verdict::NotSent, "no connection");
+                works.then(|| Fetched { token: format!("t-{n}").into(), lifetime }).ok_or_else(failed)
+            }
+            .boxed()
+        }
+
+        fn asked(&self) -> u32 {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    fn minute(n: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + 60 * n).unwrap()
+    }
+
+    async fn ask(
+        keeper: &TokenKeeper,
+        at: Timestamp,
+        source: &Arc<Source>,
+        works: bool,
+    ) -> Result<String, CallError> {
+        let token = keeper.token(at, || source.fetch(works)).await;
+        token.map(|token| token.expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_share_one_fetch_and_its_outcome() {
+        for works in [true, false] {
+            let (keeper, source) = (TokenKeeper::default(), Source::new(0));
+            let callers = join_all((0..50).map(|_| ask(&keeper, minute(0), &source, works)));
+            let release = async {
+                tokio::task::yield_now().await;
+                source.gate.add_permits(1);
+            };
+            let (tokens, ()) = tokio::join!(callers, release);
+            assert_eq!(source.asked(), 1);
+            assert!(tokens.iter().all(|t| t.is_ok() == works), "{tokens:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_started_the_fetch_may_leave() {
+        let (keeper, source) = (TokenKeeper::default(), Source::new(0));
+        {
+            let mut first = Box::pin(ask(&keeper, minute(0), &source, true));
+            assert!((&mut first).now_or_never().is_none());
+        }
+        source.gate.add_permits(1);
+        assert_eq!(ask(&keeper, minute(0), &source, true).await.unwrap(), "t-1");
+        assert_eq!(source.asked(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_ten_minutes_before_its_end() {
+        let (keeper, source) = (TokenKeeper::default(), Source::new(9));
+        for (at, expected) in [(0, "t-1"), (109, "t-1"), (110, "t-2"), (219, "t-2"), (500, "t-3")] {
+            assert_eq!(ask(&keeper, minute(at), &source, true).await.unwrap(), expected, "minute {at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_serves_to_its_end_while_no_new_one_can_be_had() {
+        let (keeper, source) = (TokenKeeper::default(), Source::new(9));
+        ask(&keeper, minute(0), &source, true).await.unwrap();
+        assert_eq!(ask(&keeper, minute(111), &source, false).await.unwrap(), "t-1");
+        assert_eq!(source.asked(), 2);
+        let within_the_pause = minute(111) + SignedDuration::from_secs(PAUSE_SECONDS - 1);
+        assert_eq!(ask(&keeper, within_the_pause, &source, false).await.unwrap(), "t-1");
+        assert_eq!(source.asked(), 2);
+        assert_eq!(ask(&keeper, minute(120), &source, false).await.unwrap_err().verdict, Verdict::NotSent);
+        assert_eq!(ask(&keeper, minute(121), &source, true).await.unwrap(), "t-4");
+    }
+
+    #[tokio::test]
+    async fn only_the_token_that_was_refused_is_dropped() {
+        let (keeper, source) = (TokenKeeper::default(), Source::new(9));
+        ask(&keeper, minute(0), &source, true).await.unwrap();
+        keeper.refused(&"t-0".into());
+        assert_eq!(ask(&keeper, minute(1), &source, true).await.unwrap(), "t-1");
+        keeper.refused(&"t-1".into());
+        assert_eq!(ask(&keeper, minute(1), &source, true).await.unwrap(), "t-2");
+    }
+}

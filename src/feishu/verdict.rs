@@ -109,6 +109,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Pause after "too frequently on this message", limited at 5 a second.
 const SHORT_PAUSE: Duration = Duration::from_millis(300);
 
+/// Feishu's windows are a minute at most; a longer reset is not believed.
+const LONG_PAUSE: Duration = Duration::from_mins(1);
+
 const URGENT: &[Api] = &[Api::UrgentApp, Api::UrgentSms, Api::UrgentPhone];
 const ANY: &[Api] = &[];
 
@@ -201,7 +204,9 @@ const ROWS: &[Row] = &[
 /// one, and the seconds of `x-ogw-ratelimit-reset` if that was there.
 pub(crate) fn judge(api: Api, http: u16, code: Option<i64>, reset: Option<Duration>) -> Verdict {
     match (http, code) {
-        (429, _) | (_, Some(99_991_400)) => Verdict::RetryAfter(reset.unwrap_or(PAUSE)),
+        (429, _) | (_, Some(99_991_400)) => {
+            Verdict::RetryAfter(reset.map_or(PAUSE, |reset| reset.clamp(SHORT_PAUSE, LONG_PAUSE)))
+        }
         (300..=399, None) => Verdict::NotSent,
         (500.., _) | (_, None) => Verdict::Unknown,
         (_, Some(code)) => look_up(api, code),
@@ -219,4 +224,115 @@ fn look_up(api: Api, code: i64) -> Verdict {
 /// fresh one is worth a try (feishu-api.md §1).
 pub(crate) fn token_refused(code: i64) -> bool {
     matches!(code, 99_991_661 | 99_991_663 | 99_991_664 | 99_991_671)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Api; 10] = [
+        Api::Token,
+        Api::BotInfo,
+        Api::Send,
+        Api::Reply,
+        Api::EditCard,
+        Api::UrgentApp,
+        Api::UrgentSms,
+        Api::UrgentPhone,
+        Api::Pin,
+        Api::LookUp,
+    ];
+
+    /// feishu-api.md §11, row by row, as far as our calls can meet it.
+    #[test]
+    fn every_known_code_has_the_verdict_its_action_asks_for() {
+        use Verdict::{
+            CardRejected, ChatGone, ContentRefused, Credentials, Forbidden, GiveUp, MessageGone, NotInChat,
+            PersonGone, QuotaUsedUp, RetryAfter, TargetInvalid, TooLong, TooManyUnread,
+        };
+        let table: &[(&[i64], Verdict)] = &[
+            (&[230_020], RetryAfter(Duration::from_millis(300))),
+            (&[2200, 232_096, 230_047, 232_019, 11_232, 11_233, 230_049, 18_121], RetryAfter(PAUSE)),
+            (&[99_991_661, 99_991_663, 99_991_664, 99_991_671], Credentials),
+            (&[99_991_668, 99_991_677, 99_991_679], GiveUp),
+            (&[10_003, 10_012, 10_013, 10_014, 10_015, 99_991_543, 20_002], Credentials),
+            (&[99_991_662, 99_991_673, 232_034, 230_006, 232_025, 234_007], Credentials),
+            (&[99_991_672, 99_991_676, 99_991_401, 99_991_403], Forbidden),
+            (&[99_991_201, 99_991_301, 99_992_402, 9499], GiveUp),
+            (&[230_001, 230_034, 99_992_351, 99_992_360, 99_992_364, 41_012], TargetInvalid),
+            (&[230_002, 232_011], NotInChat),
+            (&[230_013, 230_029, 41_050], PersonGone),
+            (&[230_018, 230_035, 230_038, 230_046, 230_053, 232_014, 232_017], Forbidden),
+            (&[230_022, 230_028], ContentRefused),
+            (&[230_025, 19_036, 100_000], TooLong),
+            (&[230_099, 100_290, 11_310, 200_380, 200_381, 200_550, 200_570], CardRejected),
+            (&[200_621, 200_732, 200_737, 200_830, 200_861, 200_914, 200_915], CardRejected),
+            (&[230_011, 230_110, 230_031, 231_003], MessageGone),
+            (&[230_023], TooManyUnread),
+            (&[230_024], QuotaUsedUp),
+            (&[230_052, 230_098, 230_075], Forbidden),
+            (&[232_009], ChatGone),
+            (&[1, 230_999, 424_242], GiveUp),
+        ];
+        for (codes, expected) in table {
+            for code in *codes {
+                for http in [200, 400] {
+                    assert_eq!(judge(Api::Send, http, Some(*code), None), *expected, "{code}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn some_codes_mean_something_else_on_some_calls() {
+        let table = [
+            (Api::Pin, 230_027, Verdict::NotInChat),
+            (Api::Send, 230_027, Verdict::Forbidden),
+            (Api::UrgentPhone, 230_027, Verdict::Forbidden),
+            (Api::UrgentApp, 230_012, Verdict::MessageGone),
+            (Api::Send, 230_012, Verdict::GiveUp),
+            (Api::Reply, 230_071, Verdict::MessageGone),
+            (Api::Reply, 230_050, Verdict::MessageGone),
+            (Api::Reply, 230_111, Verdict::MessageGone),
+            (Api::Reply, 230_019, Verdict::MessageGone),
+            (Api::EditCard, 230_072, Verdict::GiveUp),
+            (Api::Token, 424_242, Verdict::Credentials),
+        ];
+        for (api, code, expected) in table {
+            assert_eq!(judge(api, 400, Some(code), None), expected, "{} {code}", api.as_str());
+        }
+    }
+
+    #[test]
+    fn no_row_hides_behind_another() {
+        for api in ALL {
+            for (at, row) in ROWS.iter().enumerate() {
+                let clashes = ROWS.iter().skip(at + 1).filter(|other| {
+                    let same_calls = other.0 == row.0 || other.0.contains(&api) && row.0.contains(&api);
+                    same_calls && other.1.start() <= row.1.end() && row.1.start() <= other.1.end()
+                });
+                assert_eq!(clashes.count(), 0, "{:?} is named twice", row.1);
+            }
+        }
+    }
+
+    #[test]
+    fn the_status_decides_where_there_is_no_code_to_trust() {
+        let reset = Some(Duration::from_secs(7));
+        let table = [
+            ((429, None, reset), Verdict::RetryAfter(Duration::from_secs(7))),
+            ((429, Some(99_991_400), None), Verdict::RetryAfter(PAUSE)),
+            ((429, Some(99_991_400), Some(Duration::ZERO)), Verdict::RetryAfter(SHORT_PAUSE)),
+            ((429, Some(99_991_400), Some(Duration::MAX)), Verdict::RetryAfter(LONG_PAUSE)),
+            ((400, Some(99_991_400), reset), Verdict::RetryAfter(Duration::from_secs(7))),
+            ((500, Some(230_001), None), Verdict::Unknown),
+            ((502, None, None), Verdict::Unknown),
+            ((200, None, None), Verdict::Unknown),
+            ((404, None, None), Verdict::Unknown),
+            ((302, None, None), Verdict::NotSent),
+        ];
+        for ((http, code, reset), expected) in table {
+            assert_eq!(judge(Api::Send, http, code, reset), expected, "{http} {code:?}");
+        }
+    }
 }

@@ -31,11 +31,16 @@ pub(crate) fn links(incident: &Incident, alerts: &[ListedAlert<'_>]) -> Vec<Link
         if !incident.standing.is_open() {
             return None;
         }
-        let own = alerts.iter().any(|a| !a.alert.silence_url.is_empty());
-        let grafana = alerts.iter().find_map(|a| usable(&a.alert.silence_url));
+        let sent: Vec<&str> = alerts.iter().map(|a| a.alert.silence_url.as_ref()).collect();
+        if sent.iter().any(|url| !url.is_empty()) {
+            // Grafana's silences one alert; offered where that is the incident.
+            return sent
+                .first()
+                .filter(|url| sent.iter().all(|other| other == *url))
+                .and_then(|url| usable(url));
+        }
         // Legacy Grafana gives no start, and has no silences.
-        let alertmanager = !own && alerts.iter().any(|a| a.alert.starts_at.is_some());
-        grafana.or_else(|| alertmanager.then(|| new_silence(incident)).flatten())
+        alerts.iter().any(|a| a.alert.starts_at.is_some()).then(|| new_silence(incident)).flatten()
     };
     let found = [
         ("runbook", annotated(&["runbook_url", "runbook"])),

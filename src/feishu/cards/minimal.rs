@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::text::{cut, markdown, plain};
+use super::text::{cut, markdown, plain, shown};
 use super::view::title;
 use crate::domain::Incident;
 use crate::settings::Locale;
@@ -10,7 +10,7 @@ use crate::settings::Locale;
 /// A card of headline and summary, built without a template.
 pub(crate) fn card(locale: Locale, incident: &Incident) -> String {
     let title = plain(&title(incident));
-    let summary = cut(&incident.summary, 300);
+    let summary = shown(&incident.summary, 300);
     let (state, colour) = match (incident.standing.is_open(), locale) {
         (true, _) => (cut(&plain(&incident.standing.severity.name), 40), "red"),
         (false, Locale::ZhCn) => ("已恢复".to_owned(), "green"),

@@ -58,14 +58,15 @@ pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = visible(text).peekable();
     while let Some(c) = chars.next() {
-        let next = chars.peek().copied().unwrap_or(' ');
+        // What follows the end is not known, so the worst.
+        let next = chars.peek().copied();
         match c {
             '\n' | ' ' if out.ends_with(' ') => {}
             '\n' => out.push(' '),
-            '<' if !matches!(next, ' ' | '=' | '0'..='9') => out.push('‹'),
-            '&' if next.is_ascii_alphabetic() || next == '#' => out.push('＆'),
-            ']' if matches!(next, '(' | '[' | ':') => out.push('］'),
-            ':' if next == '/' => out.push_str(": "),
+            '<' if !matches!(next, Some(' ' | '=' | '0'..='9')) => out.push('‹'),
+            '&' if next.is_none_or(|next| next.is_ascii_alphabetic() || next == '#') => out.push('＆'),
+            ']' if matches!(next, None | Some('(' | '[' | ':')) => out.push('］'),
+            ':' if next == Some('/') => out.push_str(": "),
             c => out.push(c),
         }
     }
@@ -73,10 +74,21 @@ pub(crate) fn plain(text: &str) -> String {
     out
 }
 
+/// The visible part of a text, at most `max` characters. Empty if there is nothing to see.
+pub(crate) fn shown(text: &str, max: usize) -> String {
+    cut(visible(text).collect::<String>().trim(), max)
+}
+
+/// Whether there is nothing to see.
+pub(crate) fn is_blank(text: &str) -> bool {
+    visible(text).all(char::is_whitespace)
+}
+
 /// The first `max` characters, with `…` for the rest.
 pub(crate) fn cut(text: &str, max: usize) -> String {
     let mut kept = text.char_indices().map(|(at, _)| at).skip(max.saturating_sub(1));
     match (kept.next(), kept.next()) {
+        _ if max == 0 => String::new(),
         (Some(at), Some(_)) => format!("{}…", text.get(..at).unwrap_or_default().trim_end()),
         _ => text.to_owned(),
     }
@@ -95,7 +107,7 @@ mod tests {
             ("[x](https://e.com)", "&#91;x&#93;&#40;https&#58;//e.com&#41;"),
             ("&#60;at", "&#38;&#35;60;at"),
             ("**b** ~~s~~ `c`", "&#42;&#42;b&#42;&#42; &#126;&#126;s&#126;&#126; &#96;c&#96;"),
-            ("- x\n--- \n1. y", "&#45; x\n&#45;-- \n1&#46; y"),
+            ("- x\n--- \n1. y", "&#45; x\n&#45;&#45;&#45; \n1&#46; y"),
             ("a\u{202E}b\u{200B}c\u{7}d\te", "abcd e"),
             ("\u{200B}- x", "&#45; x"),
             ("10.0.0.1:9100", "10.0.0.1:9100"),
@@ -123,9 +135,16 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_seen_is_nothing() {
+        assert!(is_blank("\u{200B}\u{202E} \n\u{FEFF}") && is_blank("") && !is_blank(" x"));
+        assert_eq!(shown("\u{200B} a\u{200B}bc \u{7}", 9), "abc");
+        assert_eq!((shown("\u{3164}", 9), shown("abcd", 3)), (String::new(), "ab…".to_owned()));
+    }
+
+    #[test]
     fn cutting_counts_characters() {
         assert_eq!(cut("告警告警", 4), "告警告警");
         assert_eq!(cut("告警告警", 3), "告警…");
-        assert_eq!((cut("", 5), cut("ab", 1)), (String::new(), "…".to_owned()));
+        assert_eq!([cut("", 5), cut("ab", 1), cut("ab", 0)], ["", "…", ""]);
     }
 }

@@ -1,6 +1,6 @@
 //! What templates can say: the fields of the context they are rendered with.
 //!
-//! All text is as it came, only cut to length; templates pass it through `md`
+//! Text is as it came, less what cannot be seen, and cut to length; templates pass it through `md`
 //! or `plain`. Times are RFC 3339 for the helpers `time` and `clock`, lengths
 //! of time are seconds for `duration`. A field that does not apply is empty, 0
 //! or null, never absent, because templates are strict.
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::links::{Link, links};
-use super::text::cut;
+use super::text::{is_blank, shown};
 use super::{CardInput, ListedAlert};
 use crate::domain::{Incident, Labels, Ladder, MemberState, Severity, Urgent};
 
@@ -53,13 +53,7 @@ const TELLING: [&str; 20] = [
     "service",
     "app",
     "application",
-    "job",
     "namespace",
-    "cluster",
-    "env",
-    "environment",
-    "region",
-    "zone",
     "instance",
     "host",
     "hostname",
@@ -69,6 +63,12 @@ const TELLING: [&str; 20] = [
     "device",
     "mountpoint",
     "topic",
+    "job",
+    "region",
+    "zone",
+    "cluster",
+    "env",
+    "environment",
     "team",
 ];
 /// Labels that repeat the headline or speak to machines only.
@@ -95,19 +95,25 @@ const NOISE: [&str; 16] = [
 pub(crate) struct View {
     id: String,
     title: String,
+    /// What burns, in a line; may be empty.
     summary: String,
     /// Short enough to stand in the card; otherwise empty.
     description: String,
     /// Long, for a fold; otherwise empty.
     long_description: String,
+    /// Measured values, when there is a single alert; otherwise empty.
     values: String,
     severity: String,
     /// Feishu's colour of the header: by state, then severity.
     colour: &'static str,
+    /// The same by severity alone.
     severity_colour: &'static str,
+    /// `triggered` or `resolved`.
     state: &'static str,
     open: bool,
+    /// All steps have run in vain.
     exhausted: bool,
+    /// `prod · eu-1`; may be empty.
     place: String,
     rule: String,
     source: String,
@@ -119,6 +125,7 @@ pub(crate) struct View {
     updated_at: String,
     /// Seconds from the opening to the end, or to now.
     lasted: i64,
+    /// How often it came back.
     reopens: u32,
     /// Steps count from 1; `next_step` is 0 when none follows.
     steps: usize,
@@ -126,9 +133,11 @@ pub(crate) struct View {
     next_at: Option<String>,
     paged: Vec<PagedView>,
     more_paged: usize,
+    /// Labels that all alerts share, the most telling first.
     labels: Vec<LabelView>,
     more_labels: usize,
     links: Vec<Link>,
+    /// Firing ones first; empty when there is a single one.
     alerts: Vec<AlertView>,
     more_alerts: usize,
 }
@@ -136,6 +145,7 @@ pub(crate) struct View {
 #[derive(Debug, Serialize)]
 struct PagedView {
     name: String,
+    /// `app`, `sms` or `phone`.
     urgent: &'static str,
 }
 
@@ -163,7 +173,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
     let CardInput { incident, alerts, paged } = *input;
     let standing = &incident.standing;
     let (labels, more_labels) = telling(&incident.labels, limits.labels, limits.value, |_, _| true);
-    let description = cut(&description(incident, alerts), limits.description);
+    let description = shown(&description(incident, alerts), limits.description);
     let short = description.chars().count() <= INLINE_CHARS && !description.contains('\n');
     let (description, long_description) =
         if short { (description, String::new()) } else { (String::new(), description) };
@@ -182,14 +192,14 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
     View {
         id: incident.id.map(|id| id.to_string()).unwrap_or_default(),
         title: title(incident),
-        summary: cut(&incident.summary, limits.summary),
+        summary: shown(summary(incident, alerts), limits.summary),
         description,
         long_description,
         values: match alerts {
-            [only] if total <= 1 => cut(&only.alert.values, limits.value),
+            [only] if total <= 1 => shown(&only.alert.values, limits.value),
             [] | [_, ..] => String::new(),
         },
-        severity: cut(&standing.severity.name, NAME_CHARS),
+        severity: shown(&standing.severity.name, NAME_CHARS),
         colour: match (standing.is_open(), exhausted) {
             (false, _) => "green",
             (true, true) => "carmine",
@@ -200,8 +210,8 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
         open: standing.is_open(),
         exhausted,
         place: place(&incident.labels),
-        rule: cut(&incident.key.rule, NAME_CHARS),
-        source: cut(&incident.source, NAME_CHARS),
+        rule: shown(&incident.key.rule, NAME_CHARS),
+        source: shown(&incident.source, NAME_CHARS),
         firing,
         recovered: total - firing,
         total,
@@ -216,7 +226,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
         paged: paged
             .iter()
             .take(limits.paged)
-            .map(|p| PagedView { name: cut(&p.name, NAME_CHARS), urgent: p.urgent.as_str() })
+            .map(|p| PagedView { name: shown(&p.name, NAME_CHARS), urgent: p.urgent.as_str() })
             .collect(),
         more_paged: paged.len().saturating_sub(limits.paged),
         labels,
@@ -229,18 +239,18 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
 
 /// The headline, never empty.
 pub(crate) fn title(incident: &Incident) -> String {
-    let given = [&incident.title, &incident.key.rule].into_iter().find(|text| !text.trim().is_empty());
-    cut(given.map_or("?", |text| text), TITLE_CHARS)
+    let given = [&incident.title, &incident.key.rule].into_iter().find(|text| !is_blank(text));
+    shown(given.map_or("?", |text| text), TITLE_CHARS)
 }
 
 /// `prod · eu-1`, from the labels that say where; may be empty.
 pub(crate) fn place(labels: &Labels<'_>) -> String {
     let mut found: Vec<&str> = Vec::new();
     for names in PLACES {
-        let value = names.iter().find_map(|name| labels.get(name)).filter(|value| !value.is_empty());
+        let value = names.iter().find_map(|name| labels.get(name)).filter(|value| !is_blank(value));
         found.extend(value.filter(|value| !found.contains(value)));
     }
-    cut(&found.join(" · "), NAME_CHARS)
+    shown(&found.join(" · "), NAME_CHARS)
 }
 
 fn severity_colour(severity: &Severity) -> &'static str {
@@ -253,12 +263,18 @@ fn severity_colour(severity: &Severity) -> &'static str {
     }
 }
 
+/// What burns, in a line: the incident's own words or those of its first alert.
+fn summary<'a>(incident: &'a Incident, alerts: &[ListedAlert<'a>]) -> &'a str {
+    let own = Some(incident.summary.trim()).filter(|own| !is_blank(own));
+    own.unwrap_or_else(|| alerts.first().map_or("", |first| annotation(first, &["summary"]).trim()))
+}
+
 /// The description that all listed alerts share, unless the summary says it already.
 fn description(incident: &Incident, alerts: &[ListedAlert<'_>]) -> String {
     let of = |a: &ListedAlert<'_>| annotation(a, &["description", "message"]).trim().to_owned();
     let Some(first) = alerts.first().map(of) else { return String::new() };
     let shared = alerts.iter().all(|a| of(a) == first);
-    if shared && first != incident.summary.trim() { first } else { String::new() }
+    if shared && first != summary(incident, alerts) { first } else { String::new() }
 }
 
 fn annotation<'a>(listed: &ListedAlert<'a>, names: &[&str]) -> &'a str {
@@ -274,13 +290,13 @@ fn telling(
 ) -> (Vec<LabelView>, usize) {
     let quiet = |name: &str| NOISE.contains(&name) || name.starts_with("__");
     let mut all: Vec<(&str, &str)> =
-        labels.iter().filter(|(n, v)| !quiet(n) && !v.is_empty() && wanted(n, v)).collect();
+        labels.iter().filter(|(n, v)| !quiet(n) && !is_blank(n) && !is_blank(v) && wanted(n, v)).collect();
     all.sort_by_key(|(name, _)| TELLING.iter().position(|known| known == name).unwrap_or(TELLING.len()));
-    let shown = all.iter().take(max);
-    let shown = shown
-        .map(|(name, value)| LabelView { name: cut(name, NAME_CHARS), value: cut(value, value_chars) })
+    let best = all.iter().take(max);
+    let best = best
+        .map(|(name, value)| LabelView { name: shown(name, NAME_CHARS), value: shown(value, value_chars) })
         .collect();
-    (shown, all.len().saturating_sub(max))
+    (best, all.len().saturating_sub(max))
 }
 
 fn alert(listed: &ListedAlert<'_>, incident: &Incident, limits: &Limits) -> AlertView {
@@ -298,7 +314,7 @@ fn alert(listed: &ListedAlert<'_>, incident: &Incident, limits: &Limits) -> Aler
     AlertView {
         firing: listed.member.state == MemberState::Firing,
         labels,
-        text: cut(text.lines().next().unwrap_or_default(), limits.alert_text),
+        text: shown(text.lines().next().unwrap_or_default(), limits.alert_text),
         starts_at: starts_at.map(|at| at.to_string()),
         ended_at: ended_at.map(|at| at.to_string()),
         lasted: starts_at.zip(ended_at).map(|(from, to)| seconds(from, to)).unwrap_or_default(),
