@@ -10,6 +10,7 @@ pub(crate) struct Webhook {
 }
 
 /// One alert's labels and times.
+#[derive(Clone, Copy)]
 pub(crate) struct Told<'a> {
     pub(crate) name: &'a str,
     pub(crate) severity: &'a str,
@@ -25,16 +26,16 @@ impl Webhook {
 
     /// With an alert that fires.
     pub(crate) fn firing(self, told: Told<'_>) -> Self {
-        self.alert("firing", told, "0001-01-01T00:00:00Z".to_owned())
+        self.alert("firing", told, "0001-01-01T00:00:00Z")
     }
 
     /// With an alert that has recovered.
     pub(crate) fn resolved(self, told: Told<'_>) -> Self {
         let end = (told.since + SignedDuration::from_mins(1)).to_string();
-        self.alert("resolved", told, end)
+        self.alert("resolved", told, &end)
     }
 
-    fn alert(mut self, status: &str, told: Told<'_>, ends_at: String) -> Self {
+    fn alert(mut self, status: &str, told: Told<'_>, ends_at: &str) -> Self {
         self.alerts.push(json!({
             "status": status,
             "labels": {"alertname": told.name, "instance": told.instance, "severity": told.severity},

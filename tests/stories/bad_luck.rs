@@ -21,7 +21,7 @@ const EVERYTHING: [Api; 7] = [
 
 #[tokio::test]
 async fn feishu_is_down_for_ten_minutes_and_the_page_goes_out_once() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     for api in EVERYTHING {
         world.trouble(api, None, Outcome::Http(502));
     }
@@ -35,7 +35,7 @@ async fn feishu_is_down_for_ten_minutes_and_the_page_goes_out_once() {
 
 #[tokio::test]
 async fn what_recovers_while_feishu_is_down_calls_nobody_afterwards() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     for api in EVERYTHING {
         world.trouble(api, None, Outcome::Http(503));
@@ -50,7 +50,7 @@ async fn what_recovers_while_feishu_is_down_calls_nobody_afterwards() {
 
 #[tokio::test]
 async fn a_revoked_token_costs_one_more_call() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.post(fires("Fire", "warning", world.now())).await;
     world.expect(&["card orange Fire in oc_sre", "text …", "app lin"]);
     world.sandbox.revoke_tokens();
@@ -60,7 +60,7 @@ async fn a_revoked_token_costs_one_more_call() {
 
 #[tokio::test]
 async fn a_lost_answer_to_the_card_makes_no_second_card() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.trouble(Api::Send, Some(1), Outcome::LostResponse);
     world.post(fires("Fire", "warning", world.now())).await;
     world.expect(&["card orange Fire in oc_sre"]);
@@ -70,7 +70,7 @@ async fn a_lost_answer_to_the_card_makes_no_second_card() {
 
 #[tokio::test]
 async fn a_lost_answer_to_a_call_is_followed_by_one_more_a_minute_later() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.trouble(Api::UrgentPhone, Some(1), Outcome::LostResponse);
     world.post(fires("Fire", "critical", world.now())).await;
     world.expect(&["card red Fire in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
@@ -84,7 +84,7 @@ async fn a_lost_answer_to_a_call_is_followed_by_one_more_a_minute_later() {
 
 #[tokio::test]
 async fn nobody_is_called_again_after_the_recovery() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.trouble(Api::UrgentPhone, Some(1), Outcome::LostResponse);
     world.post(fires("Fire", "critical", began)).await;
@@ -97,7 +97,7 @@ async fn nobody_is_called_again_after_the_recovery() {
 
 #[tokio::test]
 async fn a_crash_between_webhook_and_decision_loses_nothing() {
-    let world = World::new(RULES).await;
+    let world = World::new(RULES);
     world.accept(fires("Fire", "critical", world.now())).await;
     let mut world = world.crash();
     world.settle().await;
@@ -106,7 +106,7 @@ async fn a_crash_between_webhook_and_decision_loses_nothing() {
 
 #[tokio::test]
 async fn a_crash_after_the_card_was_sent_but_not_noted_makes_no_second_card() {
-    let world = World::new(RULES).await;
+    let world = World::new(RULES);
     world.trouble(Api::Send, Some(1), Outcome::Latency(60_000));
     world.accept(fires("Fire", "warning", world.now())).await;
     let mut world = world.crash_when(|sandbox| !sandbox.messages("oc_sre").is_empty()).await;
@@ -118,7 +118,7 @@ async fn a_crash_after_the_card_was_sent_but_not_noted_makes_no_second_card() {
 
 #[tokio::test]
 async fn a_crash_in_the_middle_of_a_call_repeats_it_once_and_not_within_a_minute() {
-    let world = World::new(RULES).await;
+    let world = World::new(RULES);
     world.trouble(Api::UrgentPhone, Some(1), Outcome::Latency(60_000));
     world.accept(fires("Fire", "critical", world.now())).await;
     let mut world = world.crash_when(|sandbox| !sandbox.buzzes().is_empty()).await;
@@ -132,7 +132,7 @@ async fn a_crash_in_the_middle_of_a_call_repeats_it_once_and_not_within_a_minute
 
 #[tokio::test]
 async fn pins_left_over_by_a_crash_are_taken_off_at_the_next_start() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Fire", "critical", began)).await;
     world.expect_urgent(Phone, "lin");

@@ -11,7 +11,7 @@ use crate::world::World;
 
 #[tokio::test]
 async fn two_chats_two_cards_one_buzz() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Both", "warning", began)).await;
     world.expect(&["card orange Both in oc_sre", "card orange Both in oc_leads", "text …", "app lin"]);
@@ -21,7 +21,7 @@ async fn two_chats_two_cards_one_buzz() {
 
 #[tokio::test]
 async fn continue_lets_a_later_rule_own_it_too() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.post(fires("Twice", "warning", world.now())).await;
     world.expect(&["card orange Twice in oc_leads", "card orange Twice in oc_sre", "text …", "app lin"]);
     assert_eq!(world.incidents().await.len(), 2);
@@ -29,7 +29,7 @@ async fn continue_lets_a_later_rule_own_it_too() {
 
 #[tokio::test]
 async fn without_a_chat_the_card_goes_to_the_person() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Direct", "critical", began)).await;
     world.expect(&["card red Direct in otto", "text …", "phone otto", "pin otto bot"]);
@@ -39,7 +39,7 @@ async fn without_a_chat_the_card_goes_to_the_person() {
 
 #[tokio::test]
 async fn who_is_not_in_the_chat_gets_the_card_and_the_call_directly() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Stranger", "critical", began)).await;
     world.expect(&[
@@ -57,7 +57,7 @@ async fn who_is_not_in_the_chat_gets_the_card_and_the_call_directly() {
 
 #[tokio::test]
 async fn an_address_is_looked_up_once_and_known_after_a_restart() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.post(fires("Mail", "warning", world.now())).await;
     world.expect_urgent(App, "mara");
     let mut world = world.crash();
@@ -72,7 +72,7 @@ async fn an_address_is_looked_up_once_and_known_after_a_restart() {
 
 #[tokio::test]
 async fn a_dead_chat_does_not_lose_the_page() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.sandbox.dissolve_chat("oc_sre");
     world.post(fires("Fire", "critical", world.now())).await;
     world.expect(&["card red Fire in lin", "text …", "phone lin"]);
@@ -82,7 +82,7 @@ async fn a_dead_chat_does_not_lose_the_page() {
 
 #[tokio::test]
 async fn a_bot_outside_the_chat_pages_directly_and_posts_when_it_is_let_in() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.sandbox.remove_bot("oc_sre");
     world.post(fires("Fire", "warning", world.now())).await;
     world.expect(&["card orange Fire in lin", "text …", "app lin"]);
@@ -93,7 +93,7 @@ async fn a_bot_outside_the_chat_pages_directly_and_posts_when_it_is_let_in() {
 
 #[tokio::test]
 async fn a_card_that_feishu_rejects_becomes_text_and_the_page_goes_out() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let refused = Outcome::Code(230_099, "card invalid, ext=ErrCode: 200621; ErrMsg: parse".to_owned());
     world.trouble(Api::Send, Some(1), refused);
     world.post(fires("Fire", "critical", world.now())).await;
@@ -102,7 +102,7 @@ async fn a_card_that_feishu_rejects_becomes_text_and_the_page_goes_out() {
 
 #[tokio::test]
 async fn a_broken_template_gives_way_to_the_built_in_card() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.template("en/alert.hbs", "{\"schema\": {{no_such_thing}}");
     world.post(fires("Fire", "warning", world.now())).await;
     world.expect(&["card orange Fire in oc_sre", "text …", "app lin"]);
@@ -110,7 +110,7 @@ async fn a_broken_template_gives_way_to_the_built_in_card() {
 
 #[tokio::test]
 async fn feishus_limits_cost_time_and_nothing_else() {
-    let mut world = World::with(RULES, Limits::Feishu).await;
+    let mut world = World::with(RULES, Limits::Feishu);
     for n in 0..20 {
         world.accept(fires(&format!("Flood{n:02}"), "warning", world.now())).await;
     }
@@ -126,7 +126,7 @@ async fn feishus_limits_cost_time_and_nothing_else() {
 
 #[tokio::test]
 async fn a_429_is_waited_out() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.trouble(Api::Send, Some(2), Outcome::RateLimited { reset_s: 7 });
     world.post(fires("Fire", "critical", world.now())).await;
     world.advance(SignedDuration::from_secs(6)).await;

@@ -34,7 +34,7 @@ pub(crate) fn minutes(n: i64) -> SignedDuration {
 
 #[tokio::test]
 async fn a_critical_alert_is_a_card_a_call_and_a_pin_until_it_recovers() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Fire", "critical", began)).await;
     world.expect(&["card red Fire in oc_sre", "text [critical] Fire …", "phone lin", "pin lin oc_sre"]);
@@ -50,7 +50,7 @@ async fn a_critical_alert_is_a_card_a_call_and_a_pin_until_it_recovers() {
 
 #[tokio::test]
 async fn severity_decides_how_loud() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Smoke", "warning", began)).await;
     world.expect(&["card orange Smoke in oc_sre", "text [warning] Smoke …", "app lin"]);
@@ -62,7 +62,7 @@ async fn severity_decides_how_loud() {
 
 #[tokio::test]
 async fn a_group_is_one_card_that_follows_its_alerts() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.post(captured("am-0.33_group3-firing")).await;
     world.expect(&["card orange DiskAlmostFull in oc_sre", "text …", "app lin"]);
     world.post(captured("am-0.33_group3-mixed")).await;
@@ -76,7 +76,7 @@ async fn a_group_is_one_card_that_follows_its_alerts() {
 
 #[tokio::test]
 async fn a_flap_within_reopen_within_comes_back_on_the_same_card() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Flap", "critical", began)).await;
     world.post(recovers("Flap", "critical", began)).await;
@@ -102,7 +102,7 @@ async fn a_flap_within_reopen_within_comes_back_on_the_same_card() {
 
 #[tokio::test]
 async fn a_worse_alert_joins_and_the_phone_rings() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let since = world.now();
     let told = |severity, instance| Told { name: "Grow", severity, instance, since };
     world.post(Webhook::of("g").firing(told("warning", "a")).body()).await;
@@ -114,7 +114,7 @@ async fn a_worse_alert_joins_and_the_phone_rings() {
 
 #[tokio::test]
 async fn what_clears_while_alerts_are_gathered_tells_nobody() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Gathered", "critical", began)).await;
     world.advance(SignedDuration::from_secs(29)).await;
@@ -135,7 +135,7 @@ async fn what_clears_while_alerts_are_gathered_tells_nobody() {
 
 #[tokio::test]
 async fn the_last_payload_may_come_first() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Late", "warning", began)).await;
     world.post(recovers("Late", "warning", began)).await;
@@ -148,7 +148,7 @@ async fn the_last_payload_may_come_first() {
 
 #[tokio::test]
 async fn a_recovery_finds_its_incident_whatever_group_it_comes_in() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Moved", "warning", began)).await;
     world.expect_urgent(App, "lin");
@@ -159,7 +159,7 @@ async fn a_recovery_finds_its_incident_whatever_group_it_comes_in() {
 
 #[tokio::test]
 async fn group_by_makes_one_incident_of_what_the_sender_split_and_two_of_what_it_joined() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let since = world.now();
     let told = |instance| Told { name: "PerInstance", severity: "info", instance, since };
     world.post(Webhook::of("x").firing(told("a")).firing(told("b")).body()).await;
@@ -171,7 +171,7 @@ async fn group_by_makes_one_incident_of_what_the_sender_split_and_two_of_what_it
 
 #[tokio::test]
 async fn grafana_pages_too() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.post(captured("grafana-unified_firing")).await;
     world.expect(&["card red 支付错误率过高 in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
     world.post(captured("grafana-unified_mixed")).await;
@@ -184,7 +184,7 @@ async fn grafana_pages_too() {
 
 #[tokio::test]
 async fn a_thousand_alerts_are_one_card_and_one_call_to_nobody_twice() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     world.post(captured("am-0.33_thousand")).await;
     world.expect(&["card orange KubePodCrashLooping in oc_sre", "text …", "app lin"]);
     let card = world.sandbox.messages("oc_sre").remove(0);
@@ -194,7 +194,7 @@ async fn a_thousand_alerts_are_one_card_and_one_call_to_nobody_twice() {
 
 #[tokio::test]
 async fn a_storm_in_one_body_is_taken_in_slices_and_is_one_incident() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let since = world.now();
     let mut webhook = Webhook::of("storm");
     for n in 0..9000 {
@@ -211,7 +211,7 @@ async fn a_storm_in_one_body_is_taken_in_slices_and_is_one_incident() {
 
 #[tokio::test]
 async fn a_reload_changes_who_is_paged_next_time_only() {
-    let mut world = World::new(RULES).await;
+    let mut world = World::new(RULES);
     let began = world.now();
     world.post(fires("Fire", "critical", began)).await;
     world.expect_urgent(Phone, "lin");

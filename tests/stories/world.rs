@@ -78,11 +78,11 @@ fn rule_set(yaml: &str) -> RuleSet {
 
 impl World {
     /// A world where lin and mara are in `oc_sre`, everybody in `oc_leads`.
-    pub(crate) async fn new(rules: &str) -> Self {
-        Self::with(rules, Limits::Off).await
+    pub(crate) fn new(rules: &str) -> Self {
+        Self::with(rules, Limits::Off)
     }
 
-    pub(crate) async fn with(rules: &str, limits: Limits) -> Self {
+    pub(crate) fn with(rules: &str, limits: Limits) -> Self {
         let clock = Arc::new(StoryClock(Mutex::new("2026-11-22T03:00:00Z".parse().unwrap())));
         let sandbox = Sandbox::new(clock.clone(), Options { limits, ..Options::default() });
         for name in PEOPLE {
