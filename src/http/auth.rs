@@ -169,3 +169,63 @@ fn unauthorized(detail: &str, scheme: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail)
         .header(header::WWW_AUTHENTICATE, format!("{scheme} realm=\"larkhorn\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn from(peer: &str) -> TestRequest {
+        TestRequest::post().peer_addr(peer.parse::<SocketAddr>().unwrap())
+    }
+
+    #[test]
+    fn the_machine_itself_is_told_from_everybody_else() {
+        for (peer, local) in [
+            ("127.0.0.1:5", true),
+            ("127.8.8.8:5", true),
+            ("[::1]:5", true),
+            ("[::ffff:127.0.0.1]:5", true),
+            ("10.0.0.1:5", false),
+            ("[fe80::1]:5", false),
+            ("[::ffff:10.0.0.1]:5", false),
+        ] {
+            assert_eq!(is_local(&from(peer).to_http_request()), local, "{peer}");
+        }
+        assert!(!is_local(&TestRequest::post().to_http_request()), "an unknown peer is a stranger");
+    }
+
+    #[test]
+    fn a_request_that_was_passed_on_is_not_local() {
+        for (header, value, local) in [
+            ("Forwarded", "for=10.0.0.1", false),
+            ("X-Forwarded-For", "127.0.0.1", false),
+            ("X-Real-IP", "127.0.0.1", false),
+            ("Sec-Fetch-Site", "cross-site", false),
+            ("Sec-Fetch-Site", "same-site", false),
+            ("Sec-Fetch-Site", "same-origin", true),
+            ("Sec-Fetch-Site", "none", true),
+        ] {
+            let request = from("127.0.0.1:5").insert_header((header, value)).to_http_request();
+            assert_eq!(is_local(&request), local, "{header}: {value}");
+        }
+    }
+
+    #[test]
+    fn strangers_get_in_with_credentials_or_where_it_is_open_only() {
+        let stranger = from("10.0.0.1:5").to_http_request();
+        let nothing = Webhook::default();
+        assert!(matches!(webhook(&stranger, &nothing), Err(p) if p.status() == StatusCode::UNAUTHORIZED));
+        let open = Webhook { open: true, ..Webhook::default() };
+        assert!(matches!(webhook(&stranger, &open), Ok(Caller::Admitted)));
+        let guarded = Webhook { bearer_token: Some("t".into()), open: true, ..Webhook::default() };
+        assert!(webhook(&stranger, &guarded).is_err(), "a token that is set is wanted, open or not");
+        let local = from("127.0.0.1:5").to_http_request();
+        assert!(webhook(&local, &guarded).is_err(), "from this machine too");
+        assert!(api(&stranger, None).is_err());
+        assert!(api(&local, None).is_ok());
+    }
+}

@@ -1,10 +1,13 @@
 //! Reads a body: never more than the limit, never waiting for ever.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::Limits;
 use super::problem::Problem;
@@ -28,7 +31,11 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), Problem> {
     refuse(format!("Content-Type is {kind:?}: send application/json"))
 }
 
-/// The whole body, or 413 beyond the limit, 408 after a silence, 400 when it breaks off.
+/// What a sender must keep up on average, in bytes per second. One that
+/// trickles holds a connection like one that says nothing.
+const SLOWEST: f64 = 16.0 * 1024.0;
+
+/// The whole body, or 413 beyond the limit, 408 when it is too slow or stops, 400 when it breaks off.
 pub(super) async fn read(
     request: &HttpRequest,
     mut payload: Payload,
@@ -39,18 +46,29 @@ pub(super) async fn read(
         return Err(too_large(limits));
     }
     let mut body = BytesMut::with_capacity(declared.unwrap_or_default());
+    let begun = Instant::now();
     loop {
-        let next = tokio::time::timeout(limits.body_idle, payload.next()).await;
-        let chunk = match next {
-            Err(_) => return Err(too_slow(limits)),
+        let until = deadline(begun, body.len(), limits.body_idle);
+        let chunk = match tokio::time::timeout_at(until, payload.next()).await {
+            Err(_) => return Err(too_slow()),
             Ok(None) => return Ok(body.freeze()),
-            Ok(Some(chunk)) => chunk.map_err(|e| Problem::bad_request(format!("the body broke off: {e}")))?,
+            Ok(Some(chunk)) => {
+                chunk.map_err(|e| Problem::bad_request(format!("the body broke off: {e}")).closing())?
+            }
         };
         if body.len().saturating_add(chunk.len()) > limits.max_body_bytes {
             return Err(too_large(limits));
         }
         body.extend_from_slice(&chunk);
     }
+}
+
+/// When patience ends: after a silence, or once the average is too slow.
+fn deadline(begun: Instant, received: usize, idle: Duration) -> Instant {
+    let received = u32::try_from(received).map_or(f64::MAX, f64::from);
+    let earned = Duration::try_from_secs_f64(received / SLOWEST).unwrap_or(Duration::MAX);
+    let silence = Instant::now() + idle;
+    begun.checked_add(idle.saturating_add(earned)).map_or(silence, |slow| slow.min(silence))
 }
 
 fn declared_length(request: &HttpRequest) -> Option<usize> {
@@ -68,7 +86,58 @@ fn too_large(limits: Limits) -> Problem {
     .closing()
 }
 
-fn too_slow(limits: Limits) -> Problem {
-    let seconds = limits.body_idle.as_secs_f64();
-    Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body stopped coming for {seconds} s")).closing()
+fn too_slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly or stopped coming: send it again")
+        .closing()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::FromRequest;
+    use actix_web::dev::Payload as Raw;
+    use actix_web::error::PayloadError;
+    use actix_web::test::TestRequest;
+    use futures_util::stream;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_body_bytes: 8 << 20, body_idle: Duration::from_secs(10) };
+
+    /// Reads a body that comes in chunks of a size, one per pause; the answer's
+    /// status, and how long it took in virtual time.
+    async fn read_paced(
+        chunk: usize,
+        count: usize,
+        pause: Duration,
+    ) -> (Result<usize, StatusCode>, Duration) {
+        let chunks = stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(pause).await;
+            (sent < count).then(|| (Ok::<_, PayloadError>(Bytes::from(vec![b' '; chunk])), sent + 1))
+        });
+        let mut raw: Raw = Raw::Stream { payload: Box::pin(chunks) };
+        let request = TestRequest::post().to_http_request();
+        let payload = Payload::from_request(&request, &mut raw).await.unwrap();
+        let begun = Instant::now();
+        let answer = read(&request, payload, LIMITS).await;
+        (answer.map(|body| body.len()).map_err(|problem| problem.status()), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_follows_what_was_sent() {
+        let kib = 1024;
+        let seconds = Duration::from_secs;
+        // A slow line that keeps going may take its time.
+        let (answer, took) = read_paced(64 * kib, 60, seconds(2)).await;
+        assert_eq!((answer, took), (Ok(60 * 64 * kib), seconds(122)));
+        // A byte a second is no body.
+        let (answer, took) = read_paced(1, 1000, seconds(1)).await;
+        assert_eq!(answer, Err(StatusCode::REQUEST_TIMEOUT));
+        assert!(took < seconds(12), "{took:?}");
+        // A long silence after much is a silence all the same.
+        let (answer, took) = read_paced(4 << 20, 2, seconds(11)).await;
+        assert_eq!((answer, took), (Err(StatusCode::REQUEST_TIMEOUT), seconds(10)));
+        // Nothing is kept beyond the limit.
+        let (answer, _) = read_paced(3 << 20, 3, seconds(0)).await;
+        assert_eq!(answer, Err(StatusCode::PAYLOAD_TOO_LARGE));
+    }
 }

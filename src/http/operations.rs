@@ -15,11 +15,14 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    let get = || wrong_method(&["GET"]);
+    // Load balancers ask with HEAD.
+    let probe = |path| web::resource(path).default_service(wrong_method(&["GET", "HEAD"]));
     config
-        .service(web::resource("/-/healthy").route(web::get().to(healthy)).default_service(get()))
-        .service(web::resource("/-/ready").route(web::get().to(ready)).default_service(get()))
-        .service(web::resource("/metrics").route(web::get().to(metrics)).default_service(get()))
+        .service(probe("/-/healthy").route(web::get().to(healthy)).route(web::head().to(healthy)))
+        .service(probe("/-/ready").route(web::get().to(ready)).route(web::head().to(ready)))
+        .service(
+            web::resource("/metrics").route(web::get().to(metrics)).default_service(wrong_method(&["GET"])),
+        )
         .service(
             web::resource("/-/reload").route(web::post().to(reload)).default_service(wrong_method(&["POST"])),
         );

@@ -59,8 +59,11 @@ async fn take(request: &HttpRequest, state: &State, payload: Payload, hint: Hint
     let answer = match keep(request, state, payload, hint, &mut counted_as).await {
         Ok(accepted) => safe(StatusCode::OK).json(Accepted { accepted }),
         Err(problem) => {
-            let status = problem.status().as_u16();
-            tracing::warn!(source = counted_as, status, "webhook refused: {problem}");
+            let status = problem.status();
+            // What goes wrong here is logged where it goes wrong.
+            if status.is_client_error() {
+                tracing::warn!(source = counted_as, status = status.as_u16(), "webhook refused: {problem}");
+            }
             problem.error_response()
         }
     };

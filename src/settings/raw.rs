@@ -51,14 +51,24 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// A section whose keys are all commented out reads as null.
+fn maybe_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Raw {
+    #[serde(deserialize_with = "maybe_empty")]
     pub(super) server: RawServer,
+    #[serde(deserialize_with = "maybe_empty")]
     pub(super) webhook: RawWebhook,
+    #[serde(deserialize_with = "maybe_empty")]
     pub(super) store: RawStore,
+    #[serde(deserialize_with = "maybe_empty")]
     pub(super) feishu: RawFeishu,
     pub(super) timezone: Option<String>,
+    #[serde(deserialize_with = "maybe_empty")]
     pub(super) alertmanager: RawAlertmanager,
     pub(super) rules: Option<String>,
     pub(super) templates: Option<String>,
@@ -79,6 +89,7 @@ pub(super) struct RawServer {
 pub(super) struct RawWebhook {
     pub(super) bearer_token: Option<Secret>,
     pub(super) bearer_token_file: Option<String>,
+    #[serde(deserialize_with = "maybe_empty")]
     pub(super) basic: RawBasic,
     pub(super) grafana_hmac_secret: Option<Secret>,
     pub(super) grafana_hmac_secret_file: Option<String>,

@@ -77,6 +77,39 @@ fn nothing_set_means_the_defaults_of_the_contract() {
     assert_eq!(settings.templates, folder.path().join("templates"));
 }
 
+/// The sample for installations, read as it is and with its defaults uncommented.
+#[test]
+fn the_shipped_sample_says_what_the_defaults_are() {
+    let sample = include_str!("../../deploy/larkhorn.yaml");
+    let uncommented: Vec<_> = sample.lines().map(uncomment).collect();
+    assert!(uncommented.iter().any(|line| line == "  listen: 127.0.0.1:9119"), "{uncommented:#?}");
+    let defaults = load("").unwrap();
+    for text in [sample.to_owned(), uncommented.join("\n")] {
+        let read = load(&text).unwrap();
+        assert_eq!(read.server.listen, defaults.server.listen);
+        assert_eq!(read.server.external_url, defaults.server.external_url);
+        assert_eq!(read.server.max_body_bytes, defaults.server.max_body_bytes);
+        assert_eq!(read.store, defaults.store);
+        assert_eq!(read.feishu.base_url, defaults.feishu.base_url);
+        assert_eq!(read.feishu.urgent_via, defaults.feishu.urgent_via);
+        assert_eq!(read.feishu.locale, defaults.feishu.locale);
+        assert_eq!(read.timezone, defaults.timezone);
+        assert!(read.rules.ends_with("rules") && read.templates.ends_with("templates"));
+    }
+}
+
+/// A commented default uncommented; placeholders, secrets and prose stay as they are.
+fn uncomment(line: &str) -> String {
+    let known = ["listen", "external_url", "max_body_bytes", "url", "base_url", "urgent_via", "locale"];
+    let top = ["timezone", "rules", "templates"];
+    let bare = line.trim_start();
+    let Some(rest) = bare.strip_prefix("# ") else { return line.to_owned() };
+    let key = rest.split(':').next().unwrap_or_default();
+    let indent = &line[..line.len() - bare.len()];
+    let is_default = if indent.is_empty() { top.contains(&key) } else { known.contains(&key) };
+    if is_default { format!("{indent}{rest}") } else { line.to_owned() }
+}
+
 #[test]
 fn every_key_of_the_contract_is_read() {
     let settings = load(EVERYTHING).unwrap();

@@ -110,10 +110,11 @@ impl Metrics {
         self.0.escalation_lag.observe(seconds);
     }
 
-    /// Feishu answered a call: the name of the call and the code of the answer,
-    /// or a word such as `timeout` when there was none.
-    pub fn feishu_call(&self, api: &str, code: &str) {
-        self.0.feishu_requests.get_or_create(&[("api", api.to_owned()), ("code", code.to_owned())]).inc();
+    /// A call to Feishu ended: its name, and 0 when it was fine, else Feishu's
+    /// code or the HTTP status, or -1 when there was no answer.
+    pub fn feishu_call(&self, api: &'static str, code: i64) {
+        let labels = [("api", api.to_owned()), ("code", code.to_string())];
+        self.0.feishu_requests.get_or_create(&labels).inc();
     }
 
     /// Settings and rules were read again, or the old ones were kept.
@@ -223,8 +224,8 @@ mod tests {
         metrics.notified("phone", 1.5);
         metrics.notification_failed("sms", "quota");
         metrics.escalation_lag(0.2);
-        metrics.feishu_call("send_message", "0");
-        metrics.feishu_call("send_message", "timeout");
+        metrics.feishu_call("send_message", 0);
+        metrics.feishu_call("send_message", -1);
         metrics.reloaded(false);
         metrics.template_failed();
         metrics.unmatched(3);
@@ -244,7 +245,7 @@ mod tests {
             "larkhorn_escalation_lag_seconds_count 1",
             "larkhorn_inbox_oldest_seconds 4.0",
             "larkhorn_outbox_oldest_seconds 0.5",
-            r#"larkhorn_feishu_requests_total{api="send_message",code="timeout"} 1"#,
+            r#"larkhorn_feishu_requests_total{api="send_message",code="-1"} 1"#,
             "larkhorn_config_last_reload_successful 0",
             "larkhorn_template_failures_total 1",
             "larkhorn_alerts_unmatched_total 3",
@@ -253,6 +254,13 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "missing {line}\n{text}");
         }
         assert!(text.ends_with("# EOF\n"), "{text}");
+        let rules = include_str!("../../deploy/prometheus/larkhorn.rules.yml");
+        let named = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let named: BTreeSet<_> = named.filter(|w| w.starts_with("larkhorn_")).collect();
+        assert!(named.len() > 5, "{named:?}");
+        for name in named {
+            assert!(text.contains(name), "the shipped alerts use {name}, which does not exist\n{text}");
+        }
     }
 
     #[test]

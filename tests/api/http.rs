@@ -429,6 +429,7 @@ async fn metrics_count_answers_and_show_what_waits() {
 async fn health_is_about_the_process_and_readiness_about_delivering() {
     let well = Door::open(Plan::default());
     assert_eq!(status(well.get("/-/healthy")).await, 200);
+    assert_eq!(status(well.request(Method::HEAD, "/-/ready")).await, 200);
     assert_eq!(status(well.get("/-/ready")).await, 200);
     let plan = Plan { not_ready: &["Feishu refuses the app", "no rules"], ..Plan::default() };
     let ill = Door::open(plan);
