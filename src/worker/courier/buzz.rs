@@ -11,14 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cards::{failed, gave_up, seconds_since};
 use super::people::{Known, LookUpError};
-use super::{Courier, Outcome, PHONE_PAUSE};
+use super::{Courier, Outcome, PAID_PAUSE};
 use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Urgent};
 use crate::feishu::{CallError, Content, UserId, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, Report, StoreError};
-
-/// Attempts after which a buzz is left to the next step of the ladder.
-const ATTEMPTS_MAX: u32 = 12;
 
 /// A buzz job, taken apart.
 struct Buzz<'a> {
@@ -30,15 +27,22 @@ struct Buzz<'a> {
     round: u16,
 }
 
+impl Buzz<'_> {
+    /// Whether it uses the tenant's quota and reaches beyond the app.
+    fn is_paid(&self) -> bool {
+        self.urgent > Urgent::App
+    }
+}
+
 impl Courier {
     /// Buzzes the people of a step.
     pub(super) async fn buzz(&self, claim: &Claim) -> Result<Outcome, StoreError> {
         let Job::Buzz { to, people, urgent, step, round } = &claim.job else { return Ok(Outcome::done()) };
         let buzz = Buzz { claim, to, people, urgent: *urgent, step: *step, round: *round };
         let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
-        if claim.interrupted && claim.sent.is_some() && buzz.urgent == Urgent::Phone {
-            // The call may have been made just before we died: give it time to be answered.
-            return Ok(Outcome::retry(self.after(PHONE_PAUSE), false));
+        if claim.interrupted && claim.sent.is_some() && buzz.is_paid() {
+            // It may have been made just before we died: give it time to be answered.
+            return Ok(Outcome::retry(self.after(PAID_PAUSE), false));
         }
         let known = match self.know(people).await {
             Ok(known) => known,
@@ -119,7 +123,7 @@ impl Courier {
             Err(partly) => {
                 self.count_failure(claim, urgent.as_str(), &partly.cause);
                 let left: Vec<UserId> = [partly.failed, partly.untried].concat();
-                let mut outcome = self.buzz_failed(buzz, &partly.cause);
+                let mut outcome = self.urge_failed(buzz, &partly.cause);
                 if !partly.urged.is_empty() {
                     // Some were reached: this job is over, the rest goes on as a job of its own.
                     let reached = self.settle(buzz, known, &[partly.refused, left.clone()].concat());
@@ -155,16 +159,22 @@ impl Courier {
         outcome
     }
 
+    /// The buzz itself failed. If it may have been made all the same, and costs
+    /// money or sleep, it is given time to be answered.
+    fn urge_failed(&self, buzz: &Buzz<'_>, error: &CallError) -> Outcome {
+        if error.verdict == Verdict::Unknown && buzz.is_paid() {
+            let outcome = Outcome::retry(self.after(PAID_PAUSE), false);
+            let instead = "it may have rung all the same; again in 60 s";
+            return outcome.note(failed(buzz.claim, "buzz", &error.to_string(), instead));
+        }
+        self.buzz_failed(buzz, error)
+    }
+
+    /// Nobody was buzzed. What time can heal is tried until the incident is
+    /// answered or over: giving up would lose the page.
     fn buzz_failed(&self, buzz: &Buzz<'_>, error: &CallError) -> Outcome {
         let (claim, reason) = (buzz.claim, error.to_string());
-        let unknown_call =
-            error.verdict == Verdict::Unknown && buzz.urgent == Urgent::Phone && claim.sent.is_some();
-        if unknown_call && claim.attempts < ATTEMPTS_MAX {
-            let instead = "called again in 60 s";
-            return Outcome::retry(self.after(PHONE_PAUSE), false)
-                .note(failed(claim, "buzz", &reason, instead));
-        }
-        if let Some(outcome) = self.again(claim, error).filter(|_| claim.attempts < ATTEMPTS_MAX) {
+        if let Some(outcome) = self.again(claim, error) {
             return outcome;
         }
         let follow_ups = directly(buzz, buzz.people.iter().cloned());

@@ -8,8 +8,9 @@
 //!
 //! * Cards are rendered when they are sent, so they never show an old state on purpose.
 //! * A card is posted with the job's own `uuid`: repeating it posts nothing twice.
-//! * A phone buzz whose outcome is unknown is repeated after [`PHONE_PAUSE`], other
-//!   buzzes after the usual pause (design.md §1, promise 4).
+//! * An SMS or phone buzz whose outcome is unknown is repeated only after
+//!   [`PAID_PAUSE`], and never once the incident is answered or over; an app
+//!   buzz after the usual pause. What surely was not done is tried until it is.
 //! * Whatever is given up is in the timeline, with what is done instead.
 //!
 //! What a refusal means is said by `feishu::Verdict`, who is paged by
@@ -42,8 +43,8 @@ const LEASE: SignedDuration = SignedDuration::from_secs(60);
 const IN_FLIGHT_MAX: usize = 32;
 /// How often the outbox is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
-/// Pause before a phone call whose outcome is unknown is made again.
-const PHONE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+/// Pause before an SMS or call whose outcome is unknown is made again.
+const PAID_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 /// Attempts after which those who wait behind a job need not wait any longer.
 const PATIENCE: u32 = 3;
 
