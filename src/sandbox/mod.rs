@@ -11,7 +11,8 @@
 //! * State lives in memory; ids come from counters, time from the given clock
 //!   (an injected latency alone waits in the machine's time). The same calls
 //!   give the same world.
-//! * A call either changes the world wholly or is refused and changes nothing.
+//! * A call either changes the world wholly or is refused and changes nothing
+//!   (but counters, and strangers whom an open world has met).
 //! * What is not documented is not invented: where Feishu's behaviour is
 //!   unknown, the code says what it assumes.
 //!

@@ -77,6 +77,8 @@ async fn call(sandbox: Data<Sandbox>, http: HttpRequest, body: Bytes) -> HttpRes
     respond(answer)
 }
 
+/// Header names go out as Feishu spells them (`X-Tt-Logid`): its Python SDK
+/// looks them up case-sensitively.
 fn respond(answer: Answer) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut builder: HttpResponseBuilder = HttpResponse::build(status);
@@ -86,13 +88,14 @@ fn respond(answer: Answer) -> HttpResponse {
         builder.insert_header(("x-ogw-ratelimit-limit", "50"));
         builder.insert_header(("x-ogw-ratelimit-reset", reset_s.to_string()));
     }
-    if answer.lost {
-        let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        let nothing = futures_util::stream::once(std::future::ready(Err::<Bytes, _>(cut)));
-        return builder.streaming(nothing);
-    }
-    match answer.body {
+    let mut response = match answer.body {
+        _ if answer.lost => {
+            let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            builder.streaming(futures_util::stream::once(std::future::ready(Err::<Bytes, _>(cut))))
+        }
         Some(body) => builder.content_type("application/json; charset=utf-8").body(body.to_string()),
         None => builder.content_type("text/html").body("<html><body>Service trouble</body></html>"),
-    }
+    };
+    response.head_mut().set_camel_case_headers(true);
+    response
 }

@@ -210,7 +210,9 @@ fn stranger(kind: &str, id: &str) -> Option<Account> {
     match kind {
         "open_id" => {
             let stem = id.strip_prefix("ou_").filter(|s| !s.is_empty())?;
-            Some(Account::new(id, stem))
+            // `ou_1` would read as `1`.
+            let name = if stem.bytes().all(|b| b.is_ascii_digit()) { id } else { stem };
+            Some(Account::new(id, name))
         }
         "union_id" => {
             let stem = id.strip_prefix("on_").filter(|s| !s.is_empty())?;

@@ -6,7 +6,7 @@
 import { card, text } from './card.js';
 import { el, icon, locale, switchLanguage, word } from './words.js';
 
-const RING_MS = 45_000;
+const RING_MS = 20_000; // of the viewer's time, whatever the sandbox's clock does
 const NOTICES_MAX = 6;
 const query = new URLSearchParams(location.search);
 const still = query.has('static');
@@ -14,9 +14,9 @@ const still = query.has('static');
 let state = null;
 let skew = 0;
 let live = false;
-const stopped = new Set(); // rings that were answered or declined
-const steps = new Map(); // message → how many versions back it is shown
-const folds = new Map(); // fold → open, as the reader left it
+const rings = new Map(); // call → when the viewer first heard it; 0: over
+const steps = new Map(); // phone and message → how many versions back it is shown
+const folds = new Map(); // fold of a shown version → open, as the reader left it
 const seen = new Map(); // phone and message → edits already shown
 
 const phones = ['left', 'right'].map((side, index) => {
@@ -47,14 +47,29 @@ function chatsOf(person) {
 }
 
 const titleOf = (chat) => (chat.direct ? state.bot : chat.name);
-const avatar = (chat) => el('span', { class: `avatar ${chat.direct ? 'bot' : `hue-${[...chat.id].reduce((n, c) => n + c.charCodeAt(0), 0) % 5}`}` },
+const hueOf = (id) => [...id].reduce((sum, c) => sum + c.charCodeAt(0), 0) % 5;
+const avatar = (chat) => el('span', { class: `avatar ${chat.direct ? 'bot' : `hue-${hueOf(chat.id)}`}` },
   chat.direct ? icon('horn') : [...titleOf(chat)][0] ?? '?');
+
+/** A button whose key lets the focus return to it after a redraw. */
+const pressable = (key, onclick, attributes, ...children) =>
+  el('button', { type: 'button', 'data-key': key, onclick, ...attributes }, ...children);
 
 // --- lock screen ---------------------------------------------------------
 
 const ringKey = (buzz) => `${buzz.person} ${buzz.message} ${buzz.at}`;
-const ringing = (person) => state.buzzes.findLast((b) =>
-  b.person === person && b.urgent === 'phone' && now() - b.at < RING_MS && !stopped.has(ringKey(b)));
+const isRinging = (buzz) => buzz.urgent === 'phone' && Date.now() - rings.get(ringKey(buzz)) < RING_MS;
+const ringing = (person) => state.buzzes.findLast((b) => b.person === person && isRinging(b));
+
+/** Lets new calls ring; of those before the page was opened, only a fresh one. */
+function hear(first) {
+  for (const buzz of state.buzzes) {
+    if (buzz.urgent !== 'phone' || rings.has(ringKey(buzz))) continue;
+    const missed = first && now() - buzz.at >= RING_MS;
+    rings.set(ringKey(buzz), missed ? 0 : Date.now());
+    if (!missed && !still) setTimeout(draw, RING_MS + 50);
+  }
+}
 
 /** What the lock screen lists, newest first. */
 function notices(person) {
@@ -66,8 +81,9 @@ function notices(person) {
     if (message?.readers.includes(person)) continue;
     const banner = urged.get(buzz.message) ?? { kind: 'app', times: 0, text: buzz.text, chat: buzz.chat };
     urged.set(buzz.message, Object.assign(banner, { at: buzz.at, times: banner.times + 1 }));
-    if (buzz.urgent === 'sms') list.push({ kind: 'sms', at: buzz.at, text: `${word('sentence', state.bot)}`, chat: buzz.chat });
-    if (buzz.urgent === 'phone' && buzz !== ring) list.push({ kind: 'phone', at: buzz.at, text: word('caller'), chat: buzz.chat });
+    const { at, chat } = buzz;
+    if (buzz.urgent === 'sms') list.push({ kind: 'sms', at, text: word('sentence', state.bot), chat });
+    if (buzz.urgent === 'phone' && buzz !== ring) list.push({ kind: 'phone', at, text: word('caller'), chat });
   }
   list.push(...urged.values());
   for (const { chat, messages } of chatsOf(person)) {
@@ -81,8 +97,8 @@ function notices(person) {
 }
 
 const NOTICE_LOOK = {
-  message: { mark: 'horn', title: () => word('feishu') },
-  app: { mark: 'bolt', title: () => word('urgentApp') },
+  message: { mark: 'horn', names: true, title: () => word('feishu') },
+  app: { mark: 'bolt', names: true, title: () => word('urgentApp') },
   sms: { mark: 'bubble', title: () => word('urgentSms') },
   phone: { mark: 'handset', title: () => word('missed') },
 };
@@ -90,23 +106,28 @@ const NOTICE_LOOK = {
 function noticeRow(phone, notice) {
   const chat = chatOf(notice.chat);
   const look = NOTICE_LOOK[notice.kind];
-  const title = notice.kind === 'message' || notice.kind === 'app' ? `${look.title()} · ${chat ? titleOf(chat) : ''}` : look.title();
-  return el('li', {}, el('button', { type: 'button', class: `notice ${notice.kind}`, 'data-key': `${notice.kind}${notice.at}${notice.order}`, onclick: () => open(phone, 'chat', notice.chat) },
+  const title = [look.title(), look.names && chat ? titleOf(chat) : null].filter(Boolean).join(' · ');
+  const key = `${notice.kind}${notice.at}${notice.order}`;
+  const show = () => open(phone, 'chat', notice.chat);
+  return el('li', {}, pressable(key, show, { class: `notice ${notice.kind}` },
     el('span', { class: 'notice-icon' }, icon(look.mark)),
     el('span', { class: 'notice-text' },
-      el('span', { class: 'notice-top' }, el('b', {}, title), notice.times > 1 ? el('i', {}, `×${notice.times}`) : null, el('time', {}, ago(notice.at))),
+      el('span', { class: 'notice-top' },
+        el('b', {}, title),
+        notice.times > 1 ? el('i', {}, `×${notice.times}`) : null,
+        el('time', {}, ago(notice.at))),
       el('span', { class: 'notice-body' }, notice.text))));
 }
 
 function ringOverlay(buzz) {
-  const stop = () => { stopped.add(ringKey(buzz)); draw(); };
+  const stop = () => { rings.set(ringKey(buzz), 0); draw(); };
   return el('div', { class: 'ring', role: 'alertdialog', 'aria-label': word('caller') },
     el('span', { class: 'ring-mark' }, icon('handset')),
     el('strong', {}, word('caller')),
     el('p', {}, word('sentence', state.bot)),
     el('div', { class: 'ring-buttons' },
-      el('button', { type: 'button', class: 'decline', 'data-key': 'decline', onclick: stop }, el('span', {}, icon('handset')), word('decline')),
-      el('button', { type: 'button', class: 'answer', 'data-key': 'answer', onclick: stop }, el('span', {}, icon('handset')), word('answer'))));
+      ['decline', 'answer'].map((act) =>
+        pressable(act, stop, { class: act }, el('span', {}, icon('handset')), word(act)))));
 }
 
 function lockScreen(phone) {
@@ -116,38 +137,58 @@ function lockScreen(phone) {
     el('div', { class: 'big-clock' },
       el('span', {}, date.toLocaleDateString(locale(), { weekday: 'long', month: 'long', day: 'numeric' })),
       el('b', {}, date.toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' }))),
-    all.length
-      ? el('ul', { class: 'notices' }, all.slice(0, NOTICES_MAX).map((n) => noticeRow(phone, n)), all.length > NOTICES_MAX ? el('li', { class: 'more' }, `+${all.length - NOTICES_MAX}`) : null)
-      : el('div', { class: 'quiet' }, el('b', {}, word('quiet')), el('span', {}, word('quietMore'))));
+    all.length ? noticeList(phone, all) : el('div', { class: 'quiet' },
+      el('b', {}, word('quiet')),
+      el('span', {}, word('quietMore'))));
+}
+
+function noticeList(phone, all) {
+  const more = all.length - NOTICES_MAX;
+  return el('ul', { class: 'notices' },
+    all.slice(0, NOTICES_MAX).map((notice) => noticeRow(phone, notice)),
+    more > 0 ? el('li', { class: 'more' }, `+${more}`) : null);
 }
 
 // --- Feishu --------------------------------------------------------------
 
+const hasRead = (id, person) => state.messages.find((m) => m.id === id)?.readers.includes(person);
+
+function chatRow(phone, { chat, pinned, unread, last }) {
+  const urged = state.buzzes.some((b) =>
+    b.person === phone.person && b.chat === chat.id && !hasRead(b.message, phone.person));
+  const show = () => open(phone, 'chat', chat.id);
+  return el('li', {}, pressable(chat.id, show, { class: `row${pinned ? ' pinned' : ''}` },
+    avatar(chat),
+    el('span', { class: 'row-text' },
+      el('span', { class: 'row-top' },
+        el('b', {}, titleOf(chat)),
+        pinned ? el('em', { class: 'on-top' }, icon('pin'), word('pinned')) : null,
+        el('time', {}, last ? clockTime(last.at) : '')),
+      el('span', { class: 'row-last' },
+        el('span', {}, urged ? el('em', { class: 'urgent-word' }, word('urgentTag')) : null, last?.preview),
+        unread ? el('i', { class: 'badge' }, unread > 99 ? '99+' : String(unread)) : null))));
+}
+
 function chatList(phone) {
-  const rows = chatsOf(phone.person).map(({ chat, pinned, unread, last }) => {
-    const urged = state.buzzes.some((b) => b.person === phone.person && b.chat === chat.id && !state.messages.find((m) => m.id === b.message)?.readers.includes(phone.person));
-    return el('li', {}, el('button', { type: 'button', class: `row${pinned ? ' pinned' : ''}`, 'data-key': chat.id, onclick: () => open(phone, 'chat', chat.id) },
-      avatar(chat),
-      el('span', { class: 'row-text' },
-        el('span', { class: 'row-top' }, el('b', {}, titleOf(chat)), pinned ? el('em', { class: 'on-top' }, icon('pin'), word('pinned')) : null, el('time', {}, last ? clockTime(last.at) : '')),
-        el('span', { class: 'row-last' },
-          el('span', {}, urged ? el('em', { class: 'urgent-word' }, word('urgentTag')) : null, last ? last.preview : ''),
-          unread ? el('i', { class: 'badge' }, unread > 99 ? '99+' : String(unread)) : null))));
-  });
+  const rows = chatsOf(phone.person).map((line) => chatRow(phone, line));
   return el('div', { class: 'screen feishu' },
     el('div', { class: 'bar' }, el('b', { class: 'bar-title' }, word('chats'))),
     rows.length ? el('ul', { class: 'rows' }, rows) : el('p', { class: 'empty' }, word('noChats')));
 }
 
-function history(message) {
-  const back = Math.min(steps.get(message.id) ?? 0, message.revisions.length - 1);
+function history(phone, message) {
+  const key = `${phone.side} ${message.id}`;
+  const back = Math.min(steps.get(key) ?? 0, message.revisions.length - 1);
   const shown = message.revisions.at(-1 - back);
   if (!message.edits) return { shown, line: null };
-  const step = (by) => { steps.set(message.id, Math.max(0, Math.min(message.revisions.length - 1, back + by))); draw(); };
+  const oldest = message.revisions.length - 1;
+  const step = (by) => { steps.set(key, Math.max(0, Math.min(oldest, back + by))); draw(); };
+  const arrow = (name, by, end, sign) =>
+    pressable(`${name}${message.id}`, () => step(by), { 'aria-label': word(name), disabled: end }, sign);
   const line = el('span', { class: 'edits' },
     icon('pencil'), word('edited', message.edits),
-    el('button', { type: 'button', 'aria-label': word('older'), disabled: back >= message.revisions.length - 1, 'data-key': `older${message.id}`, onclick: () => step(1) }, '‹'),
-    el('button', { type: 'button', 'aria-label': word('newer'), disabled: back === 0, 'data-key': `newer${message.id}`, onclick: () => step(-1) }, '›'),
+    arrow('older', 1, back >= oldest, '‹'),
+    arrow('newer', -1, back === 0, '›'),
     back ? el('i', {}, word('asOf', clockTime(shown.at))) : null);
   return { shown, line };
 }
@@ -160,27 +201,35 @@ function body(message, shown) {
 }
 
 function urgedLine(message) {
-  const loudest = new Map();
-  for (const buzz of state.buzzes.filter((b) => b.message === message.id)) loudest.set(buzz.person, [...(loudest.get(buzz.person) ?? []), buzz.urgent]);
-  if (!loudest.size) return null;
-  const who = [...loudest].map(([person, kinds]) => `${nameOf(person)} (${[...new Set(kinds)].map((k) => word('buzzWord')[k]).join(', ')})`);
+  const kinds = new Map();
+  for (const { person, urgent } of state.buzzes.filter((b) => b.message === message.id)) {
+    kinds.set(person, (kinds.get(person) ?? new Set()).add(word('buzzWord')[urgent]));
+  }
+  if (!kinds.size) return null;
+  const who = [...kinds].map(([person, words]) => `${nameOf(person)} (${[...words].join(', ')})`);
   return el('span', { class: 'urged' }, icon('bolt'), `${word('urged')} ${who.join(' · ')}`);
 }
 
 function messageRow(phone, message) {
   const own = message.by === phone.person;
   const parent = message.parent && state.messages.find((m) => m.id === message.parent);
-  const { shown, line } = history(message);
+  const author = (m) => (m.by_bot ? state.bot : nameOf(m.by));
+  const { shown, line } = history(phone, message);
   const key = `${phone.side} ${phone.person} ${message.id}`;
   const before = seen.get(key);
   seen.set(key, message.edits);
-  const fresh = before === undefined ? ' arrive' : before < message.edits ? ' flash' : '';
+  const fresh = before === undefined ? 'arrive' : before < message.edits && 'flash';
   const wide = message.type === 'interactive' && !message.deleted;
-  return el('li', { class: `message${own ? ' own' : ''}${wide ? ' has-card' : ''}${still ? '' : fresh}` },
-    el('span', { class: `avatar mini ${message.by_bot ? 'bot' : 'hue-2'}` }, message.by_bot ? icon('horn') : [...nameOf(message.by)][0]),
+  const look = ['message', own && 'own', wide && 'has-card', !still && fresh].filter(Boolean).join(' ');
+  return el('li', { class: look, 'data-version': `${message.id} ${shown.at}` },
+    el('span', { class: `avatar mini ${message.by_bot ? 'bot' : 'hue-2'}` },
+      message.by_bot ? icon('horn') : [...nameOf(message.by)][0]),
     el('div', { class: 'message-main' },
-      el('div', { class: 'who' }, message.by_bot ? state.bot : nameOf(message.by), message.by_bot ? el('em', {}, word('bot')) : null, el('time', {}, clockTime(message.at))),
-      parent ? el('div', { class: 'quote' }, `${parent.by_bot ? state.bot : nameOf(parent.by)}: ${parent.preview}`) : null,
+      el('div', { class: 'who' },
+        author(message),
+        message.by_bot ? el('em', {}, word('bot')) : null,
+        el('time', {}, clockTime(message.at))),
+      parent ? el('div', { class: 'quote' }, `${author(parent)}: ${parent.preview}`) : null,
       body(message, shown),
       el('div', { class: 'below' }, urgedLine(message), line,
         message.reactions.map((r) => el('span', { class: 'reaction' }, r.emoji)),
@@ -193,8 +242,10 @@ function chatScreen(phone) {
   const messages = state.messages.filter((m) => m.chat === chat.id);
   return el('div', { class: 'screen feishu' },
     el('div', { class: 'bar' },
-      el('button', { type: 'button', class: 'back', 'aria-label': word('back'), 'data-key': 'back', onclick: () => open(phone, 'chats') }, icon('back')),
-      el('span', { class: 'bar-title' }, el('b', {}, titleOf(chat)), el('small', {}, chat.direct ? word('direct') : word('group', chat.members.length)))),
+      pressable('back', () => open(phone, 'chats'), { class: 'back', 'aria-label': word('back') }, icon('back')),
+      el('span', { class: 'bar-title' },
+        el('b', {}, titleOf(chat)),
+        el('small', {}, chat.direct ? word('direct') : word('group', chat.members.length)))),
     el('ol', { class: 'messages', tabindex: '0' }, messages.map((m) => messageRow(phone, m))));
 }
 
@@ -210,17 +261,19 @@ function open(phone, screen, chat = null) {
 function markRead() {
   if (still) return;
   for (const phone of phones) {
-    const unread = phone.chosen && phone.screen === 'chat' && chatsOf(phone.person).find((c) => c.chat.id === phone.chat)?.unread;
-    if (unread) {
-      fetch('/sandbox/read', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ chat: phone.chat, person: phone.person }) }).catch(() => {});
-    }
+    if (!phone.chosen || phone.screen !== 'chat') continue;
+    const { chat, person } = phone;
+    if (!chatsOf(person).find((c) => c.chat.id === chat)?.unread) continue;
+    const headers = { 'Content-Type': 'application/json' };
+    // Refused from another machine: then the chat just stays unread.
+    fetch('/sandbox/read', { method: 'POST', headers, body: JSON.stringify({ chat, person }) }).catch(() => {});
   }
 }
 
 function settle(phone) {
   const known = state.people.some((p) => p.id === phone.person);
   if (!known) phone.person = (state.people[phone.index] ?? state.people[0])?.id ?? null;
-  const newest = () => chatsOf(phone.person).filter((c) => c.last).sort((a, b) => b.last.at - a.last.at)[0]?.chat.id;
+  const newest = () => state.messages.findLast((m) => chatOf(m.chat)?.members.includes(phone.person))?.chat;
   if (phone.screen === 'auto') phone.chat = newest() ?? null;
   if (phone.screen === 'chat' && !phone.chat) phone.chat = newest() ?? null;
 }
@@ -234,13 +287,15 @@ function screenOf(phone) {
 function frame(phone) {
   const ring = ringing(phone.person);
   const isLock = phone.screen === 'lock' || (phone.screen === 'auto' && !phone.chat);
-  const tab = (screen, mark, label, on) => el('button', { type: 'button', 'aria-pressed': String(on), 'data-key': `tab-${screen}`, onclick: () => open(phone, screen) }, icon(mark), label);
+  const tab = (screen, mark, on) =>
+    pressable(`tab-${screen}`, () => open(phone, screen), { 'aria-pressed': String(on) }, icon(mark), word(screen));
+  const choose = (event) => { phone.person = event.target.value; phone.chosen = false; draw(); };
   const people = state.people.length ? state.people : [{ id: '', name: word('nobody') }];
   return el('section', { class: 'phone', 'data-side': phone.side, 'aria-label': nameOf(phone.person) ?? '' },
     el('div', { class: 'controls' },
-      el('select', { 'aria-label': word('person'), 'data-key': 'person', onchange: (e) => { phone.person = e.target.value; phone.chosen = false; draw(); } },
+      el('select', { 'aria-label': word('person'), 'data-key': 'person', onchange: choose },
         people.map((p) => el('option', { value: p.id, selected: p.id === phone.person }, p.name))),
-      el('div', { class: 'tabs' }, tab('lock', 'lock', word('lock'), isLock), tab('chats', 'bubble', word('chats'), !isLock))),
+      el('div', { class: 'tabs' }, tab('lock', 'lock', isLock), tab('chats', 'bubble', !isLock))),
     el('div', { class: `device${ring ? ' shaking' : ''}` },
       el('div', { class: `display${isLock || ring ? ' dark' : ''}` },
         el('div', { class: 'status', 'aria-hidden': 'true' }, el('b', {}, clockTime(now())), el('i'), icon('signal')),
@@ -280,7 +335,7 @@ function draw() {
   for (const phone of phones) {
     const section = root.querySelector(`[data-side=${phone.side}]`);
     section.querySelectorAll('details').forEach((fold, n) => {
-      const key = `${phone.side} ${phone.chat} ${n}`;
+      const key = `${phone.side} ${fold.closest('.message').dataset.version} ${n}`;
       if (folds.has(key)) fold.open = folds.get(key);
       fold.addEventListener('toggle', () => folds.set(key, fold.open));
     });
@@ -290,23 +345,35 @@ function draw() {
     const place = places.get(phone.side);
     list.scrollTop = place && place.chat === phone.chat && !place.atEnd ? place.top : list.scrollHeight;
   }
-  if (focus?.side) root.querySelector(`[data-side=${focus.side}] [data-key="${CSS.escape(focus.key)}"]`)?.focus({ preventScroll: true });
+  if (focus?.side) {
+    const again = `[data-side=${focus.side}] [data-key="${CSS.escape(focus.key)}"]`;
+    root.querySelector(again)?.focus({ preventScroll: true });
+  }
 }
 
 // --- news ----------------------------------------------------------------
 
 let fetching = false;
 let again = false;
+let shown = '';
 
 /** Fetches the state; requests that come meanwhile make one more. */
 async function refresh() {
   if (fetching) { again = true; return; }
   fetching = true;
   try {
-    state = await (await fetch('/sandbox/state')).json();
+    const answer = await (await fetch('/sandbox/state')).text();
+    const first = state === null;
+    state = JSON.parse(answer);
     skew = state.now - Date.now();
-    draw();
-    markRead();
+    // The clock alone is no reason to disturb the reader; a new minute is.
+    const sight = answer.replace(/"now":\d+/, '') + clockTime(state.now);
+    if (sight !== shown) {
+      shown = sight;
+      hear(first);
+      draw();
+      markRead();
+    }
   } catch {
     live = false;
     drawTop();
@@ -331,5 +398,5 @@ drawTop();
 if (still) refresh();
 else {
   listen();
-  setInterval(() => { if (state) draw(); }, 15_000);
+  setInterval(refresh, 5_000);
 }

@@ -16,8 +16,10 @@ function decode(text) {
   });
 }
 
+const isWeb = (url) => /^https?:\/\//i.test(url ?? '');
+
 function link(url, ...children) {
-  if (!/^https?:\/\//i.test(url ?? '')) return el('span', {}, ...children);
+  if (!isWeb(url)) return el('span', {}, ...children);
   return el('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, ...children);
 }
 
@@ -37,8 +39,8 @@ const INLINE = [
   [/\*([^*\s][^*\n]*)\*/, (m, draw) => el('em', {}, draw(m[1]))],
   [/\[([^\]\n]*)\]\(([^)\s]+)\)/, (m, draw) => link(decode(m[2]), draw(m[1]))],
   [/<at\s([^>]*)>(?:.*?<\/at>)?/, (m, draw, names) => {
-    const ids = attribute(m[1], 'user_id') ?? attribute(m[1], 'ids') ?? attribute(m[1], 'id') ?? attribute(m[1], 'email') ?? '';
-    return ids.split(',').map((id) => mention(id, names));
+    const ids = ['user_id', 'ids', 'id', 'email'].map((name) => attribute(m[1], name)).find((v) => v !== undefined);
+    return (ids ?? '').split(',').map((id) => mention(id, names));
   }],
   [/<person\s([^>]*)>(?:.*?<\/person>)?/, (m, draw, names) => mention(attribute(m[1], 'id') ?? '', names)],
   [/<font\s([^>]*)>([\s\S]*?)<\/font>/, (m, draw) => {
@@ -48,7 +50,7 @@ const INLINE = [
     return node;
   }],
   [/<text_tag\s([^>]*)>([\s\S]*?)<\/text_tag>/, (m, draw) =>
-    el('span', { class: `tag tint-${colour(attribute(m[1], 'color'))}` }, draw(m[2]))],
+    tag(attribute(m[1], 'color'), draw(m[2]))],
   [/<link\s([^>]*)>([\s\S]*?)<\/link>/, (m, draw) => link(attribute(m[1], 'url'), draw(m[2]))],
   [/<a\s([^>]*)>([\s\S]*?)<\/a>/, (m, draw) => link(attribute(m[1], 'href'), draw(m[2]))],
   [/<local_datetime\s([^>]*?)\/?>(?:[^<]*<\/local_datetime>)?/, (m) => {
@@ -108,7 +110,8 @@ export function markdown(text, names) {
     } else if (/^\s*\|.*\|\s*$/.test(line) && /^\s*\|?[\s:|-]+\|\s*$/.test(lines[1] ?? '')) {
       box.append(tableOf(take((l) => /^\s*\|.*\|\s*$/.test(l)), names));
     } else if (/^> ?/.test(line)) {
-      box.append(el('blockquote', {}, inline(take((l) => /^> ?/.test(l)).map((l) => l.replace(/^> ?/, '')).join('\n'), names)));
+      const quoted = take((l) => /^> ?/.test(l)).map((l) => l.replace(/^> ?/, ''));
+      box.append(el('blockquote', {}, inline(quoted.join('\n'), names)));
     } else if (/^\s*(---+|\*\*\*+)\s*$/.test(line)) {
       lines.shift();
       box.append(el('hr'));
@@ -123,6 +126,8 @@ export function markdown(text, names) {
   return box;
 }
 
+const tag = (name, ...children) => el('span', { class: `tag tint-${colour(name)}` }, ...children);
+
 /** A text object: plain text, or markup. */
 function textOf(object, names) {
   if (typeof object === 'string') return [object];
@@ -136,7 +141,7 @@ function button(part) {
   const kind = String(part.type ?? 'default').replace(/[^a-z_]/g, '');
   const look = `button is-${kind}${part.width === 'fill' ? ' fill' : ''}`;
   const label = textOf(part.text, () => '');
-  if (/^https?:\/\//i.test(url ?? '')) return el('a', { class: look, href: url, target: '_blank', rel: 'noopener noreferrer' }, label);
+  if (isWeb(url)) return el('a', { class: look, href: url, target: '_blank', rel: 'noopener noreferrer' }, label);
   return el('button', { class: look, type: 'button', disabled: true, title: word('later') }, label);
 }
 
@@ -150,7 +155,7 @@ function column(part, names) {
 function table(part, names) {
   const columns = part.columns ?? [];
   const cell = (value) => {
-    if (Array.isArray(value)) return value.map((v) => el('span', { class: `tag tint-${colour(v?.color)}` }, String(v?.text ?? v)));
+    if (Array.isArray(value)) return value.map((v) => tag(v?.color, String(v?.text ?? v)));
     return inline(String(value ?? ''), names);
   };
   return el('div', { class: 'scroll' }, el('table', {},
@@ -173,12 +178,16 @@ const DRAW = {
     return node;
   },
   div: (p, names) => el('div', { class: 'md' }, textOf(p.text, names),
-    p.fields?.length ? el('div', { class: 'fields' }, p.fields.map((f) => el('div', { class: f.is_short ? 'short' : '' }, textOf(f.text, names)))) : null),
+    p.fields?.length ? el('div', { class: 'fields' }, p.fields.map((field) =>
+      el('div', { class: field.is_short ? 'short' : '' }, textOf(field.text, names)))) : null),
   hr: () => el('hr'),
   note: (p, names) => el('div', { class: 'md small' }, (p.elements ?? []).map((e) => textOf(e, names))),
   img: (p) => el('div', { class: 'placeholder' }, textOf(p.alt).join('') || word('image')),
   chart: (p) => el('div', { class: 'placeholder chart' }, String(p.chart_spec?.title?.text ?? word('chart'))),
-  column_set: (p, names) => el('div', { class: `columns flex-${String(p.flex_mode ?? 'none').replace(/[^a-z]/g, '')}` }, (p.columns ?? []).map((c) => column(c, names))),
+  column_set: (p, names) => {
+    const mode = String(p.flex_mode ?? 'none').replace(/[^a-z]/g, '');
+    return el('div', { class: `columns flex-${mode}` }, (p.columns ?? []).map((c) => column(c, names)));
+  },
   button: (p) => button(p),
   action: (p, names) => el('div', { class: 'columns flex-flow' }, parts(p.actions, names)),
   overflow: () => el('span', { class: 'button is-default' }, '⋯'),
@@ -191,8 +200,10 @@ const DRAW = {
 };
 
 function parts(list, names) {
-  return (Array.isArray(list) ? list : []).map((part) =>
-    (Object.hasOwn(DRAW, part?.tag) ? DRAW[part.tag](part, names) : el('div', { class: 'small' }, word('unknown', String(part?.tag)))));
+  return (Array.isArray(list) ? list : []).map((part) => {
+    const name = String(part?.tag);
+    return Object.hasOwn(DRAW, name) ? DRAW[name](part, names) : el('div', { class: 'small' }, word('unknown', name));
+  });
 }
 
 /** A card. `names` turns an id into a person's name. */
@@ -201,7 +212,7 @@ export function card(json, names) {
   const tone = colour(head?.template);
   const box = el('article', { class: 'card' });
   if (head) {
-    const tags = (head.text_tag_list ?? []).slice(0, 3).map((t) => el('span', { class: `tag tint-${colour(t.color)}` }, textOf(t.text, names)));
+    const tags = (head.text_tag_list ?? []).slice(0, 3).map((t) => tag(t.color, textOf(t.text, names)));
     box.append(el('header', { class: `card-head tint-${tone}` },
       head.icon ? el('span', { class: 'head-icon' }, icon('horn')) : null,
       el('div', { class: 'card-title' }, el('strong', {}, textOf(head.title, names)), tags),
