@@ -233,7 +233,7 @@ struct Counted(Metrics);
 
 impl feishu::Observer for Counted {
     fn called(&self, api: &'static str, code: i64) {
-        self.0.feishu_call(api, &code.to_string());
+        self.0.feishu_call(api, code);
     }
 }
 

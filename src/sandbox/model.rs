@@ -167,6 +167,11 @@ impl Message {
         self.revisions.last().map_or("", |r| r.content.as_str())
     }
 
+    /// Whether it is a card.
+    pub fn is_card(&self) -> bool {
+        self.msg_type == "interactive"
+    }
+
     /// When it was sent.
     pub fn created_at(&self) -> Timestamp {
         self.revisions.first().map_or(Timestamp::UNIX_EPOCH, |r| r.at)

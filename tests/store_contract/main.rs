@@ -86,6 +86,7 @@ contract!(
         incidents::the_backlog_counts_what_waits,
         outbox::urgent_jobs_go_first_and_within_one_priority_the_oldest,
         outbox::a_buzz_never_overtakes_its_card,
+        outbox::a_job_put_off_without_holding_its_lane_lets_the_next_one_go,
         outbox::lanes_of_other_places_and_incidents_do_not_wait,
         outbox::a_claimed_job_is_given_out_again_only_after_its_lease,
         outbox::a_claim_of_a_dead_process_shows_as_interrupted,

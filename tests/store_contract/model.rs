@@ -220,7 +220,7 @@ impl<'a, D: Database> World<'a, D> {
         let claim = self.held[nth].claim.clone();
         let end = match end {
             0 => JobEnd::Held,
-            1 => JobEnd::Retry { at: at(self.second + 5) },
+            1 => JobEnd::Retry { at: at(self.second + 5), holds_lane: true },
             _ => JobEnd::Done,
         };
         let mut report = Report { ..ended(claim.id, self.second, end) };

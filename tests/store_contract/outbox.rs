@@ -35,7 +35,7 @@ pub(crate) async fn a_buzz_never_overtakes_its_card(db: &impl Database) {
     let card = claim_one(&*store, 0).await;
     assert_eq!(card.job, post(&to));
     assert!(claim(&*store, 1).await.is_empty(), "the buzz waits while the card is on its way");
-    store.report(ended(card.id, 1, JobEnd::Retry { at: at(5) })).await.unwrap();
+    store.report(ended(card.id, 1, JobEnd::Retry { at: at(5), holds_lane: true })).await.unwrap();
     assert!(claim(&*store, 2).await.is_empty(), "and while it is tried again");
     let card = claim_one(&*store, 5).await;
     done(&*store, &card, 6).await;
@@ -62,7 +62,7 @@ pub(crate) async fn a_claimed_job_is_given_out_again_only_after_its_lease(db: &i
     assert_eq!((first.attempts, first.interrupted), (0, false));
     assert_eq!((second.attempts, second.interrupted), (1, true));
     assert_eq!((second.id, second.uuid), (first.id, first.uuid));
-    store.report(ended(second.id, 11, JobEnd::Retry { at: at(12) })).await.unwrap();
+    store.report(ended(second.id, 11, JobEnd::Retry { at: at(12), holds_lane: true })).await.unwrap();
     let third = claim_one(&*store, 12).await;
     assert_eq!((third.attempts, third.interrupted), (2, false), "it was reported");
 }
@@ -167,7 +167,7 @@ pub(crate) async fn a_fold_does_not_shorten_a_back_off(db: &impl Database) {
     touch(&*store, id, 2).await;
     assert_eq!(store.next_job_at().await.unwrap(), Some(at(2)), "the earlier time counts");
     let failed = claim_one(&*store, 2).await;
-    store.report(ended(failed.id, 3, JobEnd::Retry { at: at(60) })).await.unwrap();
+    store.report(ended(failed.id, 3, JobEnd::Retry { at: at(60), holds_lane: true })).await.unwrap();
     touch(&*store, id, 4).await;
     assert_eq!(store.next_job_at().await.unwrap(), Some(at(60)), "Feishu asked us to wait");
 }
@@ -185,4 +185,17 @@ pub(crate) async fn the_next_job_tells_when_to_come_again(db: &impl Database) {
     assert_eq!(store.next_job_at().await.unwrap(), Some(at(30)), "when the lease ends");
     done(&*store, &claimed, 21).await;
     assert_eq!(store.next_job_at().await.unwrap(), Some(at(0)));
+}
+
+pub(crate) async fn a_job_put_off_without_holding_its_lane_lets_the_next_one_go(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    open_with(&*store, "g", vec![post(&to), buzz(&to, Urgent::Phone)]).await;
+    let card = claim_one(&*store, 0).await;
+    store.report(ended(card.id, 1, JobEnd::Retry { at: at(60), holds_lane: false })).await.unwrap();
+    let call = claim_one(&*store, 1).await;
+    assert_eq!(call.job, buzz(&to, Urgent::Phone), "a card that cannot be posted holds up no call");
+    done(&*store, &call, 2).await;
+    assert!(claim(&*store, 59).await.is_empty());
+    assert_eq!(claim_one(&*store, 60).await.id, card.id);
 }

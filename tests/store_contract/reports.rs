@@ -14,7 +14,7 @@ pub(crate) async fn a_retry_keeps_uuid_and_place_in_the_lane(db: &impl Database)
     open_with(&*store, "g", vec![buzz(&to, Urgent::App), buzz(&to, Urgent::Phone)]).await;
     let first = claim_one(&*store, 0).await;
     let sent = Some(MessageId("om_line".to_owned()));
-    store.report(Report { sent, ..ended(first.id, 1, JobEnd::Retry { at: at(7) }) }).await.unwrap();
+    store.report(Report { sent, ..ended(first.id, 1, JobEnd::Retry { at: at(7), holds_lane: true }) }).await.unwrap();
     drop(store);
     let store = db.open();
     assert!(claim(&*store, 6).await.is_empty());
@@ -123,7 +123,7 @@ pub(crate) async fn a_report_on_a_job_that_is_gone_changes_nothing(db: &impl Dat
     let late = Report {
         follow_ups: vec![new_job(post(&to))],
         card: Some(card(&to, 1)),
-        ..ended(claimed.id, 2, JobEnd::Retry { at: at(2) })
+        ..ended(claimed.id, 2, JobEnd::Retry { at: at(2), holds_lane: true })
     };
     store.report(late).await.unwrap();
     store.report(ended(JobId(99), 2, JobEnd::Done)).await.unwrap();

@@ -189,6 +189,7 @@ impl World {
     /// Time passes; whatever becomes due on the way happens when it is due.
     pub(crate) async fn advance(&mut self, span: SignedDuration) {
         let end = self.now() + span;
+        self.settle().await;
         loop {
             let due = self.store().backlog().await.unwrap().next_due;
             let job = self.store().next_job_at().await.unwrap();

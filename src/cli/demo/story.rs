@@ -158,7 +158,7 @@ impl Stage<'_> {
     /// Cards in the chat whose title holds the name.
     fn cards(&self, name: &str) -> Vec<Message> {
         let mut cards = self.sandbox.messages(CHAT);
-        cards.retain(|m| m.msg_type == "interactive" && m.content().contains(name));
+        cards.retain(|m| m.is_card() && m.content().contains(name));
         cards
     }
 
