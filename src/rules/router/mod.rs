@@ -68,8 +68,8 @@ struct Span {
     end: usize,
 }
 
-/// A list of rules, not empty unless nothing is ever asked for. Most have one
-/// rule, which is kept in place: every step into memory counts with 100,000 rules.
+/// A list of rules. Most hold one, which is kept in place: with 100,000 rules
+/// every step into memory counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum List {
     One(usize),
