@@ -72,6 +72,13 @@ impl Pattern {
         Ok(Self::Expression { regex, starts: beginnings(&hir) })
     }
 
+    /// The value, if there is only one.
+    pub(super) fn only_word(&self) -> Option<&str> {
+        let Self::Words(words) = self else { return None };
+        let [word] = &**words else { return None };
+        Some(word)
+    }
+
     /// Whether the value is in the set.
     pub(super) fn contains(&self, value: &str) -> bool {
         match self {

@@ -1,10 +1,10 @@
 //! Decides under which of its matchers a rule is filed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use regex::RegexSetBuilder;
 
-use super::{ExpressionSet, LabelFile, Route, Span};
+use super::{ExpressionSet, LabelFile, List, Route, Span, hash_of};
 use crate::rules::matcher::Matcher;
 use crate::rules::pattern::{Pattern, anchored};
 
@@ -47,11 +47,12 @@ impl<'a> Handle<'a> {
     }
 }
 
-/// What will be a [`LabelFile`]: lists of rules under keys that borrow from them.
+/// What will be a [`LabelFile`]: lists of rules under hashes of what they ask for.
 #[derive(Default)]
 pub(super) struct Draft<'a> {
-    words: BTreeMap<&'a str, Vec<usize>>,
-    starts: BTreeMap<&'a [u8], Vec<usize>>,
+    words: BTreeMap<u64, Vec<usize>>,
+    start_lengths: BTreeSet<usize>,
+    starts: BTreeMap<u64, Vec<usize>>,
     expressions: BTreeMap<&'a str, Vec<usize>>,
 }
 
@@ -119,12 +120,13 @@ impl<'a> Draft<'a> {
         match handle {
             Handle::Words(words) => {
                 for word in words {
-                    self.words.entry(word).or_default().push(rule);
+                    self.words.entry(hash_of(word.as_bytes())).or_default().push(rule);
                 }
             }
             Handle::Starts(starts) => {
                 for start in starts {
-                    self.starts.entry(start).or_default().push(rule);
+                    self.start_lengths.insert(start.len());
+                    self.starts.entry(hash_of(start)).or_default().push(rule);
                 }
             }
             Handle::Expression(text) => self.expressions.entry(text).or_default().push(rule),
@@ -133,12 +135,10 @@ impl<'a> Draft<'a> {
 
     /// Appends the lists to `postings` and makes the keys ready for look-up.
     pub(super) fn file(self, postings: &mut Vec<usize>) -> LabelFile {
-        let mut start_lengths: Vec<usize> = self.starts.keys().map(|s| s.len()).collect();
-        start_lengths.sort_unstable();
-        start_lengths.dedup();
-        let words = self.words.into_iter().map(|(w, rules)| (w.into(), append(postings, &rules))).collect();
-        let starts = self.starts.into_iter().map(|(s, rules)| (s.into(), append(postings, &rules))).collect();
-        let expressions: Vec<(&str, Span)> =
+        let words = self.words.into_iter().map(|(w, rules)| (w, append(postings, &rules))).collect();
+        let starts = self.starts.into_iter().map(|(s, rules)| (s, append(postings, &rules))).collect();
+        let start_lengths = self.start_lengths.into_iter().collect();
+        let expressions: Vec<(&str, List)> =
             self.expressions.into_iter().map(|(e, rules)| (e, append(postings, &rules))).collect();
         let mut sets = Vec::new();
         for chunk in expressions.chunks(SET_LEN_MAX) {
@@ -153,7 +153,7 @@ const SET_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 impl ExpressionSet {
     /// Adds sets of these expressions: halves where the whole grows too large.
-    fn build(expressions: &[(&str, Span)], sets: &mut Vec<Self>) {
+    fn build(expressions: &[(&str, List)], sets: &mut Vec<Self>) {
         let set = RegexSetBuilder::new(expressions.iter().map(|(text, _)| anchored(text)))
             .size_limit(SET_BYTES_MAX)
             .build();
@@ -162,14 +162,17 @@ impl ExpressionSet {
             Self::build(left, sets);
             Self::build(right, sets);
         } else {
-            sets.push(Self { set: set.ok(), lists: expressions.iter().map(|(_, span)| *span).collect() });
+            sets.push(Self { set: set.ok(), lists: expressions.iter().map(|(_, list)| *list).collect() });
         }
     }
 }
 
-/// Appends an ascending list.
-pub(super) fn append(postings: &mut Vec<usize>, rules: &[usize]) -> Span {
+/// Keeps an ascending list.
+pub(super) fn append(postings: &mut Vec<usize>, rules: &[usize]) -> List {
+    if let [rule] = rules {
+        return List::One(*rule);
+    }
     let start = postings.len();
     postings.extend(rules.iter().copied());
-    Span { start, end: postings.len() }
+    List::Many(Span { start, end: postings.len() })
 }

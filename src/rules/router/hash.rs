@@ -34,3 +34,31 @@ impl Hasher for FastHasher {
         self.0 ^ (self.0 >> 29)
     }
 }
+
+/// The hash of a word or of a beginning.
+pub(super) fn hash_of(bytes: &[u8]) -> u64 {
+    let mut hasher = FastHasher::default();
+    hasher.write(bytes);
+    hasher.write_usize(bytes.len());
+    hasher.finish()
+}
+
+/// For tables whose keys are hashes.
+pub(super) type HashedAlready = BuildHasherDefault<Same>;
+
+#[derive(Debug, Default)]
+pub(super) struct Same(u64);
+
+impl Hasher for Same {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash_of(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

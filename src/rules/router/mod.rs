@@ -9,6 +9,7 @@
 //! the first match that does not continue. So a wrong candidate costs time and
 //! never changes the answer.
 
+mod checks;
 mod filing;
 mod hash;
 
@@ -18,8 +19,9 @@ use std::sync::Arc;
 
 use regex::RegexSet;
 
+use self::checks::Checks;
 use self::filing::{Draft, append};
-use self::hash::FastHash;
+use self::hash::{FastHash, HashedAlready, hash_of};
 use super::Rule;
 use super::matcher::Matcher;
 use crate::domain::Labels;
@@ -66,6 +68,14 @@ struct Span {
     end: usize,
 }
 
+/// A list of rules. Most hold one, which is kept in place: with 100,000 rules
+/// every step into memory counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    One(usize),
+    Many(Span),
+}
+
 /// What the router knows of a rule.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -91,19 +101,21 @@ impl Route {
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Route>,
-    labels: HashMap<Box<str>, LabelFile, FastHash>,
+    checks: Checks,
+    files: HashMap<Box<str>, LabelFile, FastHash>,
     /// Positions in `routes`, one ascending list after the other.
     postings: Vec<usize>,
-    always: Span,
+    always: List,
 }
 
-/// Rules that are filed under one label.
+/// Rules that are filed under one label. The keys are hashes: a collision
+/// makes a candidate that its checks refuse.
 #[derive(Debug, Default)]
 struct LabelFile {
-    words: HashMap<Box<str>, Span, FastHash>,
+    words: HashMap<u64, List, HashedAlready>,
     /// Distinct lengths of `starts`, ascending.
     start_lengths: Vec<usize>,
-    starts: HashMap<Box<[u8]>, Span, FastHash>,
+    starts: HashMap<u64, List, HashedAlready>,
     sets: Vec<ExpressionSet>,
 }
 
@@ -112,7 +124,7 @@ struct LabelFile {
 struct ExpressionSet {
     /// `None`: too large to be scanned as one; all its rules are candidates.
     set: Option<RegexSet>,
-    lists: Vec<Span>,
+    lists: Vec<List>,
 }
 
 impl Router {
@@ -120,10 +132,11 @@ impl Router {
     pub fn new(routes: Vec<Route>) -> Self {
         let (drafts, always) = Draft::of(&routes);
         let mut postings = Vec::with_capacity(routes.len());
-        let labels = drafts.into_iter().map(|(name, draft)| (name.into(), draft.file(&mut postings)));
-        let labels = labels.collect();
+        let files = drafts.into_iter().map(|(name, draft)| (name.into(), draft.file(&mut postings)));
+        let files = files.collect();
         let always = append(&mut postings, &always);
-        Self { routes, labels, postings, always }
+        let checks = Checks::of(&routes);
+        Self { routes, checks, files, postings, always }
     }
 
     /// The rules that match, as positions in ascending order: all up to the
@@ -138,24 +151,24 @@ impl Router {
         let Scratch { lists, found } = scratch;
         lists.clear();
         found.clear();
-        let mut add = |span| self.push(lists, span);
+        let mut add = |list| self.start(lists, list);
         add(self.always);
         let pseudo = [(Origin::SOURCE, origin.source), (Origin::RECEIVER, origin.receiver)];
         for (name, value) in labels.iter().chain(pseudo) {
             // Nothing is filed under the empty value: it also means "missing".
-            if let Some(file) = self.labels.get(name).filter(|_| !value.is_empty()) {
+            if let Some(file) = self.files.get(name).filter(|_| !value.is_empty()) {
                 file.look_up(value, &mut add);
             }
         }
         let mut last = None;
         while let Some(Reverse((rule, rest))) = lists.pop() {
-            self.push(lists, rest);
+            self.go_on(lists, rest);
             if last.replace(rule) == Some(rule) {
                 continue;
             }
-            if let Some(route) = self.routes.get(rule).filter(|r| r.matches(labels, origin)) {
+            if let Some(continues) = self.checks.pass(rule, labels, origin) {
                 found.push(rule);
-                if !route.continues {
+                if !continues {
                     break;
                 }
             }
@@ -178,22 +191,33 @@ impl Router {
         found
     }
 
-    fn push(&self, lists: &mut BinaryHeap<Reverse<(usize, Span)>>, span: Span) {
-        if let Some(rule) = self.postings.get(span.start).filter(|_| span.start < span.end) {
+    fn start(&self, lists: &mut BinaryHeap<Reverse<(usize, Span)>>, list: List) {
+        match list {
+            List::One(rule) => lists.push(Reverse((rule, Span::default()))),
+            List::Many(span) => self.go_on(lists, span),
+        }
+    }
+
+    fn go_on(&self, lists: &mut BinaryHeap<Reverse<(usize, Span)>>, span: Span) {
+        if span.start < span.end
+            && let Some(rule) = self.postings.get(span.start)
+        {
             lists.push(Reverse((*rule, Span { start: span.start + 1, end: span.end })));
         }
     }
 }
 
 impl LabelFile {
-    fn look_up(&self, value: &str, mut add: impl FnMut(Span)) {
-        if let Some(span) = self.words.get(value) {
-            add(*span);
+    fn look_up(&self, value: &str, mut add: impl FnMut(List)) {
+        if !self.words.is_empty()
+            && let Some(list) = self.words.get(&hash_of(value.as_bytes()))
+        {
+            add(*list);
         }
         for length in &self.start_lengths {
             let Some(start) = value.as_bytes().get(..*length) else { break };
-            if let Some(span) = self.starts.get(start) {
-                add(*span);
+            if let Some(list) = self.starts.get(&hash_of(start)) {
+                add(*list);
             }
         }
         for ExpressionSet { set, lists } in &self.sets {
@@ -254,8 +278,8 @@ mod tests {
     fn rules_are_filed_under_their_rarest_word() {
         let rules = (0..1_000).map(|n| route(&format!(r#"{{env="prod",service="s{n}"}}"#), true));
         let router = Router::new(rules.collect());
-        let span = router.labels["service"].words["s7"];
-        assert_eq!((span.end - span.start, router.labels.contains_key("env")), (1, false));
+        let list = router.files["service"].words[&hash_of(b"s7")];
+        assert_eq!((list, router.files.contains_key("env")), (List::One(7), false));
         assert_eq!(routed(&router, &[("env", "prod"), ("service", "s7")]), [7]);
     }
 
@@ -263,14 +287,8 @@ mod tests {
     fn a_thousand_expressions_are_scanned_in_sets() {
         let rules = (0..1_000).map(|n| route(&format!(r#"pod=~"[a-z]+-{n}-[0-9a-f]+""#), true));
         let router = Router::new(rules.collect());
-        assert_eq!(router.always, Span::default().shifted(1_000));
+        assert_eq!(router.always, List::Many(Span::default()));
         assert_eq!(routed(&router, &[("pod", "web-321-7d9f")]), [321]);
-    }
-
-    impl Span {
-        fn shifted(self, by: usize) -> Self {
-            Self { start: self.start + by, end: self.end + by }
-        }
     }
 
     const NAMES: [&str; 6] = ["env", "team", "pod", "名", "__source__", "__receiver__"];
