@@ -14,7 +14,10 @@ pub(crate) async fn a_retry_keeps_uuid_and_place_in_the_lane(db: &impl Database)
     open_with(&*store, "g", vec![buzz(&to, Urgent::App), buzz(&to, Urgent::Phone)]).await;
     let first = claim_one(&*store, 0).await;
     let sent = Some(MessageId("om_line".to_owned()));
-    store.report(Report { sent, ..ended(first.id, 1, JobEnd::Retry { at: at(7), holds_lane: true }) }).await.unwrap();
+    store
+        .report(Report { sent, ..ended(first.id, 1, JobEnd::Retry { at: at(7), holds_lane: true }) })
+        .await
+        .unwrap();
     drop(store);
     let store = db.open();
     assert!(claim(&*store, 6).await.is_empty());
