@@ -74,9 +74,9 @@ pub(super) fn urgent(word: &str) -> Result<Urgent, StoreError> {
     Urgent::from_word(word).ok_or_else(|| unreadable("loudness", format_args!("unknown word `{word}`")))
 }
 
-/// A person, as a list so that equal ones are written alike.
+/// A person: name, kind of contact, contact. A list, so that equal ones are written alike.
 #[derive(Serialize, Deserialize)]
-struct PersonRow<'a>(
+pub(super) struct PersonRow<'a>(
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
@@ -99,9 +99,10 @@ impl TryFrom<PersonRow<'_>> for Person {
     }
 }
 
+/// A chat, or a person.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum PlaceRow<'a> {
+pub(super) enum PlaceRow<'a> {
     Chat(#[serde(borrow)] Cow<'a, str>),
     Direct(#[serde(borrow)] PersonRow<'a>),
 }

@@ -275,10 +275,12 @@ mod tests {
         limit(1).await.unwrap();
         let small = store.writer.call(|conn| insert(conn, "small"));
         let large = store.writer.call(|conn| insert(conn, &"x".repeat(100_000)));
-        let (_, large) = together(&store, join(small, large)).await;
+        let (small, large) = together(&store, join(small, large)).await;
         let why = large.unwrap_err().to_string();
         assert!(why.contains("full") && why.contains("larkhorn.db"), "{why}");
-        assert!(values(&store).await.contains(&"before".to_owned()));
+        let kept = values(&store).await;
+        assert!(kept.contains(&"before".to_owned()));
+        assert_eq!(kept.contains(&"small".to_owned()), small.is_ok(), "the answer is the truth");
         limit(100_000).await.unwrap();
         store.writer.call(|conn| insert(conn, &"y".repeat(100_000))).await.unwrap();
     }
