@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! * Only the writer's connection changes rows.
-//! * The file is ours alone while it is open ([`file`]), so leases found at opening
+//! * The file is ours alone while it is open ([`mod@file`]), so leases found at opening
 //!   belong to a dead process and are void.
 //! * Nothing is cached in memory but SQLite's own pages.
 
