@@ -92,7 +92,9 @@ pub struct HeldAlert {
 /// Work to be put into the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
-    /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits already.
+    /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits
+    /// already: the earlier time counts, unless that one backs off after a
+    /// failure. Folded into one that is claimed, they run once more afterwards.
     pub job: Job,
     /// [`Job::priority`]; 0 goes first.
     pub priority: u8,
@@ -190,7 +192,9 @@ pub struct Card {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobEnd {
     /// Done, or given up: remove it. An edit whose incident has moved on
-    /// beyond [`Card::shown_version`] stays instead, due at once.
+    /// beyond [`Card::shown_version`], and an edit or pin that was asked for
+    /// again meanwhile, stays instead: due at once, as a job of its own
+    /// (no attempts, another uuid).
     Done,
     /// Try again then.
     Retry {
@@ -215,6 +219,10 @@ pub enum PinState {
 }
 
 /// Outcome of working on a claimed job. One transaction.
+///
+/// A job that is gone (its lease had ended and another claimer dealt with it)
+/// takes no report: nothing changes. A pin belongs to no incident: of its
+/// report `card`, `timeline` and follow-ups other than pins are left out.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Which.
@@ -235,12 +243,13 @@ pub struct Report {
     pub follow_ups: Vec<NewJob>,
 }
 
-/// Pins of one place.
+/// Pins of one place. Whoever is in one list alone needs a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pins {
     /// Who shall have it on top: wanted by at least one incident.
     pub wanted: Vec<Person>,
-    /// For whom it is, or may be, on top.
+    /// For whom it is on top. Where that is unsure: those who shall not have
+    /// it, so that it is taken down, but not those who shall, so that it is pinned again.
     pub shown: Vec<Person>,
 }
 
@@ -266,7 +275,7 @@ pub struct Backlog {
     pub outbox_oldest: Option<Timestamp>,
     /// Earliest deadline of an open incident.
     pub next_due: Option<Timestamp>,
-    /// Incidents by phase; resolved ones are not counted.
+    /// Incidents by phase, every phase but resolved, 0 where there is none.
     pub incidents: BTreeMap<Phase, u64>,
 }
 
@@ -278,10 +287,10 @@ pub trait Store: Send + Sync + 'static {
     async fn accept(&self, delivery: NewDelivery) -> Result<InboxId, StoreError>;
 
     /// The oldest webhooks not dealt with, in order of arrival: at most
-    /// `limit`, and no more after `max_bytes` of bodies (at least one).
+    /// `limit`, and bodies of at most `max_bytes` together, but one in any case.
     async fn inbox(&self, limit: usize, max_bytes: usize) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Incidents that the lookup asks for, each once, with their members.
+    /// Incidents that the lookup asks for, each once, oldest first, with their members.
     async fn find(&self, lookup: Lookup) -> Result<Vec<Incident>, StoreError>;
 
     /// Open incidents whose deadline is not after `now`, earliest first.
@@ -311,7 +320,8 @@ pub trait Store: Send + Sync + 'static {
     /// first. Of posts and buzzes of one incident to one place only the oldest
     /// is given out, so a buzz never overtakes its card, unless that one was put
     /// off with [`JobEnd::Retry`] not holding its lane; edits and pins wait
-    /// for nobody, but an edit only runs once its card is posted. Buzzes of
+    /// for nobody, but an edit only runs once its card is posted (and goes
+    /// away with the last post that did not bring it about). Buzzes of
     /// incidents that are no longer triggered are dropped here, in the same
     /// transaction that would have given them out.
     async fn claim(
@@ -321,7 +331,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Claim>, StoreError>;
 
-    /// When the next job becomes claimable; `None` when the outbox is empty.
+    /// When the next job becomes claimable, be it because a lease ends; `None`
+    /// when the outbox is empty.
     async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Writes down what came of a claimed job.

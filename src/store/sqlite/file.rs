@@ -200,3 +200,160 @@ fn prepare(conn: &mut Connection) -> Result<(), StoreError> {
     }
     schema::migrate(conn)
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::sqlite::{Retention, SqliteStore};
+
+    fn folder() -> TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn refusal(path: &Path) -> String {
+        match SqliteStore::open(path, Retention::default()) {
+            Ok(_) => panic!("{} was opened", path.display()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn database(path: &Path, sql: &str) {
+        Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
+    #[test]
+    fn strange_files_are_refused_and_left_as_they_are() {
+        let newer =
+            format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 99; CREATE TABLE a (b)");
+        let cases = [
+            ("notes.txt", None, "not an SQLite database"),
+            ("grafana.db", Some("CREATE TABLE dashboard (id)"), "another application"),
+            (
+                "gpkg.db",
+                Some("PRAGMA application_id = 1196444487; CREATE TABLE a (b)"),
+                "another application",
+            ),
+            ("wal.db", Some("PRAGMA journal_mode = WAL; CREATE TABLE dashboard (id)"), "another application"),
+            ("newer.db", Some(newer.as_str()), "schema is version 99, this larkhorn knows up to 1"),
+        ];
+        let folder = folder();
+        for (name, sql, expected) in cases {
+            let path = folder.path().join(name);
+            match sql {
+                Some(sql) => database(&path, sql),
+                None => fs::write(&path, "buy milk\n".repeat(100)).unwrap(),
+            }
+            let before = fs::read(&path).unwrap();
+            let why = refusal(&path);
+            assert!(why.contains(expected) && why.contains(name), "{why}");
+            assert!(fs::read(&path).unwrap() == before, "{name} was changed");
+        }
+    }
+
+    #[test]
+    fn a_strangers_unfinished_log_is_not_finished_for_them() {
+        let (folder, copy) = (folder(), folder());
+        let path = folder.path().join("other.db");
+        let theirs = Connection::open(&path).unwrap();
+        theirs.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE dashboard (id)").unwrap();
+        for name in ["other.db", "other.db-wal"] {
+            fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let path = copy.path().join("other.db");
+        let log = copy.path().join("other.db-wal");
+        let before = (fs::read(&path).unwrap(), fs::read(&log).unwrap());
+        assert!(refusal(&path).contains("another application"));
+        assert!((fs::read(&path).unwrap(), fs::read(&log).unwrap()) == before, "it was changed");
+    }
+
+    #[test]
+    fn damaged_files_are_refused_and_left_as_they_are() {
+        let folder = folder();
+        let path = folder.path().join("larkhorn.db");
+        drop(SqliteStore::open(&path, Retention::default()).unwrap());
+        let sound = fs::read(&path).unwrap();
+        let mut torn = sound.clone();
+        torn[4096..8192].fill(0x5a);
+        let short = sound[..sound.len() / 2].to_vec();
+        let headless = [vec![0; 512], sound[512..].to_vec()].concat();
+        for (damage, expected) in
+            [(torn, "it is damaged"), (short, "it is damaged"), (headless, "head is destroyed")]
+        {
+            fs::write(&path, &damage).unwrap();
+            let why = refusal(&path);
+            assert!(why.contains(expected), "{why}");
+            assert!(fs::read(&path).unwrap() == damage, "it was changed");
+        }
+        fs::write(&path, sound).unwrap();
+        drop(SqliteStore::open(&path, Retention::default()).unwrap());
+    }
+
+    #[test]
+    fn a_second_process_is_refused_until_the_first_is_gone() {
+        let folder = folder();
+        let path = folder.path().join("larkhorn.db");
+        let first = SqliteStore::open(&path, Retention::default()).unwrap();
+        let why = refusal(&path);
+        assert!(why.contains("in use by another larkhorn process"), "{why}");
+        drop(first);
+        drop(SqliteStore::open(&path, Retention::default()).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_does_not_hide_that_the_file_is_in_use() {
+        let folder = folder();
+        let (path, link) = (folder.path().join("larkhorn.db"), folder.path().join("link.db"));
+        let first = SqliteStore::open(&path, Retention::default()).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(refusal(&link).contains("in use by another larkhorn process"));
+        drop(first);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_files_are_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = folder();
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}", file.path().display());
+        }
+        drop(store);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named_with_the_reason() {
+        let folder = folder();
+        let occupied = folder.path().join("folder.db");
+        fs::create_dir(&occupied).unwrap();
+        let mut cases = vec![
+            (folder.path().join("missing/larkhorn.db"), "folder"),
+            (occupied, "cannot be opened for writing"),
+        ];
+        if cfg!(target_os = "linux") {
+            // Not even root may write there.
+            cases.push(("/proc/larkhorn.db".into(), "lock file /proc/larkhorn.db-lock cannot be written"));
+        }
+        for (path, expected) in cases {
+            let why = refusal(&path);
+            assert!(why.contains(expected) && why.contains(&*path.to_string_lossy()), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_was_cut_short_is_begun_again() {
+        let folder = folder();
+        let path = folder.path().join("larkhorn.db");
+        fs::write(&path, "").unwrap();
+        drop(SqliteStore::open(&path, Retention::default()).unwrap());
+        let path = folder.path().join("half.db");
+        database(&path, "PRAGMA journal_mode = WAL");
+        assert!(fs::metadata(&path).unwrap().len() > 0);
+        drop(SqliteStore::open(&path, Retention::default()).unwrap());
+    }
+}

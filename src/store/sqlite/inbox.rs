@@ -170,3 +170,60 @@ fn prune(
     }
     Ok(dropped)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SqliteStore;
+    use super::*;
+    use crate::domain::SourceKind;
+    use crate::store::{Commit, Store as _};
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + 3600 * hour).unwrap()
+    }
+
+    /// Accepts bodies of these sizes, one an hour, then finishes them one by one;
+    /// the sizes that are still kept, and the parts.
+    async fn kept(sizes: &[usize], retention: Retention) -> (Vec<i64>, i64) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), retention).unwrap();
+        let mut ids = Vec::new();
+        for (size, hour) in sizes.iter().zip(0..) {
+            let delivery = NewDelivery {
+                source: "prod".to_owned(),
+                kind: SourceKind::Grafana,
+                body: vec![7; *size].into(),
+                received_at: at(hour),
+            };
+            ids.push((store.accept(delivery).await.unwrap(), at(hour)));
+        }
+        for (id, now) in ids {
+            store.commit(Commit { at: now, done: vec![id], taken: None, changes: vec![] }).await.unwrap();
+        }
+        let look = |conn: &Connection| {
+            let mut select = conn.prepare("SELECT size FROM inbox ORDER BY id")?;
+            let sizes: Vec<i64> = select.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let counted: i64 = conn.query_row("SELECT bytes FROM inbox_journal", (), |row| row.get(0))?;
+            assert_eq!(counted, sizes.iter().sum::<i64>());
+            let parts = conn.query_row("SELECT COUNT(*) FROM inbox_parts", (), |row| row.get(0))?;
+            Ok((sizes, parts))
+        };
+        store.readers.read(look).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_done_is_kept_as_long_as_retention_allows() {
+        let days = |n: i64| SignedDuration::from_hours(24 * n);
+        let sizes = [100, 3 << 20, 100, 90, 80];
+        let cases = [
+            ("everything", days(7), 10 << 20, sizes.to_vec(), 3),
+            ("by age", SignedDuration::from_hours(2), 10 << 20, vec![100, 90, 80], 0),
+            ("by bytes", days(7), 200, vec![90, 80], 0),
+            ("nothing", days(0), 0, vec![], 0),
+        ];
+        for (name, age, bytes, expected, parts) in cases {
+            let expected: Vec<i64> = expected.into_iter().map(rows).collect();
+            assert_eq!(kept(&sizes, Retention { age, bytes }).await, (expected, parts), "{name}");
+        }
+    }
+}

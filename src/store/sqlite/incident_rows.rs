@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{Pairs, from_json, instant, labels, pairs, place, place_key, to_json, urgent};
+use super::rows::{Pairs, PlaceRow, from_json, instant, labels, pairs, to_json, urgent};
 use crate::domain::{
-    Alert, AlertStatus, Fact, Fingerprint, Incident, IncidentId, IncidentKey, Ladder, Policy, Response,
-    Severity, Standing, Step, Target,
+    Alert, AlertStatus, Destination, Fact, Fingerprint, Incident, IncidentId, IncidentKey, Ladder, Policy,
+    Response, Severity, Standing, Step, Target,
 };
 use crate::store::StoreError;
 
@@ -103,8 +103,8 @@ struct IncidentRow<'a> {
     labels: Pairs<'a>,
     #[serde(borrow)]
     external_url: Cow<'a, str>,
-    /// [`place_key`]s.
-    places: Vec<String>,
+    #[serde(borrow)]
+    places: Vec<PlaceRow<'a>>,
     #[serde(borrow)]
     template: Cow<'a, str>,
     pin: bool,
@@ -127,7 +127,7 @@ pub(super) fn incident_content(incident: &Incident) -> Result<String, StoreError
         summary: incident.summary.as_str().into(),
         labels: pairs(&incident.labels),
         external_url: incident.external_url.as_str().into(),
-        places: incident.places.iter().map(place_key).collect::<Result<_, _>>()?,
+        places: incident.places.iter().map(PlaceRow::from).collect(),
         template: incident.template.as_str().into(),
         pin: incident.pin,
         severity: SeverityRow {
@@ -197,7 +197,7 @@ impl IncidentColumns {
             summary: row.summary.into_owned(),
             labels: labels(row.labels),
             external_url: row.external_url.into_owned(),
-            places: row.places.iter().map(|key| place(key)).collect::<Result<_, _>>()?,
+            places: row.places.into_iter().map(Destination::try_from).collect::<Result<_, _>>()?,
             template: row.template.into_owned(),
             pin: row.pin,
             standing,

@@ -148,58 +148,41 @@ pub(super) fn alerts(conn: &Connection, id: IncidentId, limit: usize) -> Result<
     held.collect()
 }
 
+/// For a new incident: `?1` is NULL, so SQLite gives a number never used before.
+const INSERT: &str = "
+    INSERT INTO incidents (id, version, rule, grp, source, phase, opened_at, due_at, resolved_at, content)
+    VALUES (?1, ?2 + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
+
+/// For a known one: changes no row unless its version is still the one that was loaded.
+const UPDATE: &str = "
+    UPDATE incidents
+    SET version = ?2 + 1, rule = ?3, grp = ?4, source = ?5, phase = ?6, opened_at = ?7, due_at = ?8,
+        resolved_at = ?9, content = ?10
+    WHERE id = ?1 AND version = ?2 RETURNING id";
+
 /// Stores an incident as one version more than it has; its id.
 pub(super) fn save(conn: &Connection, incident: &Incident) -> Result<IncidentId, StoreError> {
     let standing = &incident.standing;
-    let written = match incident.id {
-        None => conn
-            .prepare_cached(
-                "INSERT INTO incidents
-                 (version, rule, grp, source, phase, opened_at, due_at, resolved_at, content)
-                 VALUES (?1 + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
-            )?
-            .query_row(
-                params![
-                    number(incident.version),
-                    incident.key.rule,
-                    incident.key.group,
-                    incident.source,
-                    standing.phase().as_str(),
-                    stamp(standing.opened_at),
-                    standing.due_at.map(stamp),
-                    standing.resolved_at().map(stamp),
-                    incident_content(incident)?
-                ],
-                |row| row.get(0),
-            )
-            .optional(),
-        Some(id) => conn
-            .prepare_cached(
-                "UPDATE incidents
-                 SET version = ?1 + 1, rule = ?2, grp = ?3, source = ?4, phase = ?5, opened_at = ?6, due_at = ?7,
-                     resolved_at = ?8, content = ?9
-                 WHERE id = ?10 AND version = ?1 RETURNING id",
-            )?
-            .query_row(
-                params![
-                    number(incident.version),
-                    incident.key.rule,
-                    incident.key.group,
-                    incident.source,
-                    standing.phase().as_str(),
-                    stamp(standing.opened_at),
-                    standing.due_at.map(stamp),
-                    standing.resolved_at().map(stamp),
-                    incident_content(incident)?,
-                    id.0
-                ],
-                |row| row.get(0),
-            )
-            .optional(),
-    };
-    match written {
+    let mut statement = conn.prepare_cached(if incident.id.is_none() { INSERT } else { UPDATE })?;
+    let written = statement.query_row(
+        params![
+            incident.id.map(|id| id.0),
+            number(incident.version),
+            incident.key.rule,
+            incident.key.group,
+            incident.source,
+            standing.phase().as_str(),
+            stamp(standing.opened_at),
+            standing.due_at.map(stamp),
+            standing.resolved_at().map(stamp),
+            incident_content(incident)?
+        ],
+        |row| row.get(0),
+    );
+    match written.optional() {
         Ok(Some(id)) => Ok(IncidentId(id)),
         Ok(None) => Err(StoreError::Conflict),
+        // Another incident with the key is open.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
             Err(StoreError::Conflict)
         }

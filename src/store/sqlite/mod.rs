@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! * Only the writer's connection changes rows.
-//! * The file is ours alone while it is open ([`file`]), so leases found at opening
+//! * The file is ours alone while it is open ([`mod@file`]), so leases found at opening
 //!   belong to a dead process and are void.
 //! * Nothing is cached in memory but SQLite's own pages.
 
@@ -68,9 +68,9 @@ impl SqliteStore {
         let path = file::resolve(path)?;
         let lock = file::lock(&path)?;
         let conn = file::writer(&path, &lock)?;
-        outbox::void_leases(&conn)?;
-        let checkpointer = checkpoint::Checkpointer::start(file::checkpointer(&path)?)?;
         let name: Arc<str> = path.to_string_lossy().into();
+        outbox::void_leases(&conn).map_err(|error| error.at(&name))?;
+        let checkpointer = checkpoint::Checkpointer::start(file::checkpointer(&path)?)?;
         let writer = Writer::start(conn, lock, name, checkpointer)?;
         Ok(Self { writer, readers: Readers::new(&path), retention })
     }

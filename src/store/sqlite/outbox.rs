@@ -3,60 +3,61 @@
 //! Whether a job may run is written with it (`blocked`) whenever that changes,
 //! so that a claim reads ready jobs from an index, however many wait.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::rows::{
-    from_json, instant, instant_opt, limit as rows, person, person_key, place, place_key, stamp, to_json,
-    unreadable, urgent,
+    PersonRow, from_json, instant, instant_opt, limit as rows, place, place_key, stamp, to_json, unreadable,
+    urgent,
 };
 use super::{cards, incidents, pins};
-use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Phase, Urgent};
+use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Person, Phase, Urgent};
 use crate::store::{Claim, JobEnd, NewJob, Report, StoreError};
 
-/// What a buzz needs besides its place. Empty for other jobs.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Details {
-    /// [`person_key`]s.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    people: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    urgent: Option<String>,
+/// What a buzz needs besides its place.
+#[derive(Serialize, Deserialize)]
+struct BuzzRow<'a> {
+    #[serde(borrow)]
+    people: Vec<PersonRow<'a>>,
+    #[serde(borrow)]
+    urgent: Cow<'a, str>,
     step: u16,
     round: u16,
 }
 
-fn details(job: &Job) -> Result<Details, StoreError> {
-    Ok(match job {
-        Job::Buzz { to: _, people, urgent, step, round } => Details {
-            people: people.iter().map(person_key).collect::<Result<_, _>>()?,
-            urgent: Some(urgent.as_str().to_owned()),
+fn details(job: &Job) -> Result<Option<String>, StoreError> {
+    match job {
+        Job::Buzz { to: _, people, urgent, step, round } => to_json(&BuzzRow {
+            people: people.iter().map(PersonRow::from).collect(),
+            urgent: urgent.as_str().into(),
             step: *step,
             round: *round,
-        },
-        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Details::default(),
-    })
+        })
+        .map(Some),
+        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Ok(None),
+    }
 }
 
-fn job(kind: &str, to: Destination, details: &str) -> Result<Job, StoreError> {
-    Ok(match kind {
-        "post" => Job::Post { to },
-        "edit" => Job::Edit { to },
-        "pin" => Job::Pin { to },
-        "buzz" => {
-            let details: Details = from_json("buzz", details)?;
+fn job(kind: &str, to: Destination, details: Option<&str>) -> Result<Job, StoreError> {
+    Ok(match (kind, details) {
+        ("post", _) => Job::Post { to },
+        ("edit", _) => Job::Edit { to },
+        ("pin", _) => Job::Pin { to },
+        ("buzz", Some(details)) => {
+            let row: BuzzRow<'_> = from_json("buzz", details)?;
             Job::Buzz {
                 to,
-                people: details.people.iter().map(|key| person(key)).collect::<Result<_, _>>()?,
-                urgent: urgent(&details.urgent.unwrap_or_default())?,
-                step: details.step,
-                round: details.round,
+                people: row.people.into_iter().map(Person::try_from).collect::<Result<_, _>>()?,
+                urgent: urgent(&row.urgent)?,
+                step: row.step,
+                round: row.round,
             }
         }
-        other => return Err(unreadable("job", format_args!("unknown kind `{other}`"))),
+        (other, _) => return Err(unreadable("job", format_args!("unknown kind `{other}`"))),
     })
 }
 
@@ -97,7 +98,7 @@ pub(super) fn put(
         owner,
         new.job.kind(),
         key,
-        to_json(&details(&new.job)?)?,
+        details(&new.job)?,
         new.priority,
         stamp(new.run_at),
         stamp(now),
@@ -171,7 +172,7 @@ fn ready(row: &Row<'_>) -> Result<Ready, StoreError> {
     let claim = Claim {
         id: JobId(job_row.id),
         incident: job_row.owner.map(IncidentId),
-        job: job(&job_row.kind, place(&job_row.place)?, row.get_ref(4)?.as_str()?)?,
+        job: job(&job_row.kind, place(&job_row.place)?, row.get_ref(4)?.as_str_or_null()?)?,
         uuid: row.get_ref(5)?.as_str()?.parse().map_err(|e| unreadable("job", e))?,
         attempts: row.get(6)?,
         interrupted: row.get(7)?,

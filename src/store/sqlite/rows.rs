@@ -74,9 +74,9 @@ pub(super) fn urgent(word: &str) -> Result<Urgent, StoreError> {
     Urgent::from_word(word).ok_or_else(|| unreadable("loudness", format_args!("unknown word `{word}`")))
 }
 
-/// A person, as a list so that equal ones are written alike.
+/// A person: name, kind of contact, contact. A list, so that equal ones are written alike.
 #[derive(Serialize, Deserialize)]
-struct PersonRow<'a>(
+pub(super) struct PersonRow<'a>(
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
@@ -99,9 +99,10 @@ impl TryFrom<PersonRow<'_>> for Person {
     }
 }
 
+/// A chat, or a person.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum PlaceRow<'a> {
+pub(super) enum PlaceRow<'a> {
     Chat(#[serde(borrow)] Cow<'a, str>),
     Direct(#[serde(borrow)] PersonRow<'a>),
 }
@@ -154,4 +155,42 @@ pub(super) fn pairs<'a>(labels: &'a Labels<'_>) -> Pairs<'a> {
 /// Reads [`pairs`] back.
 pub(super) fn labels(pairs: Pairs<'_>) -> Labels<'static> {
     Labels::from_pairs(pairs).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_come_back_exactly_and_sort_as_text() {
+        let year_1: Timestamp = "0001-01-01T00:00:00Z".parse().unwrap();
+        let precise: Timestamp = "2026-11-22T09:50:41.123456789Z".parse().unwrap();
+        let whole: Timestamp = "2026-11-22T09:50:41Z".parse().unwrap();
+        let sorted = [Timestamp::MIN, year_1, Timestamp::UNIX_EPOCH, whole, precise, Timestamp::MAX];
+        for at in sorted {
+            assert_eq!(instant(&stamp(at)).unwrap(), at, "{}", stamp(at));
+        }
+        assert!(sorted.map(stamp).is_sorted());
+        assert!(instant("yesterday").unwrap_err().to_string().contains("instant"));
+    }
+
+    #[test]
+    fn people_and_places_come_back_whatever_they_are_called() {
+        let contacts = [
+            Contact::OpenId("ou_1".to_owned()),
+            Contact::UserId("\"7\"".to_owned()),
+            Contact::UnionId("on_\\".to_owned()),
+            Contact::Email("lin@example.com".to_owned()),
+            Contact::Mobile("+8613800000000".to_owned()),
+        ];
+        let people = contacts.map(|contact| Person { name: "林 \"O'Hara\"".to_owned(), contact });
+        for who in people {
+            assert_eq!(person(&person_key(&who).unwrap()).unwrap(), who);
+            let direct = Destination::Direct(who);
+            assert_eq!(place(&place_key(&direct).unwrap()).unwrap(), direct);
+        }
+        let chat = Destination::Chat(ChatId("oc_1".to_owned()));
+        assert_eq!(place(&place_key(&chat).unwrap()).unwrap(), chat);
+        assert!(person("[\"lin\",\"pager\",\"7\"]").unwrap_err().to_string().contains("pager"));
+    }
 }

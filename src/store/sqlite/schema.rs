@@ -26,3 +26,100 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::params;
+
+    use super::*;
+    use crate::domain::{
+        ChatId, Contact, Destination, Fingerprint, IncidentId, IncidentKey, Job, Ladder, Person, Urgent,
+    };
+    use crate::store::sqlite::{Retention, SqliteStore, outbox};
+    use crate::store::{Lookup, Store};
+
+    /// What a release with that schema wrote.
+    const SAMPLES: [(i32, &str); 1] = [(1, include_str!("migrations/0001_sample.sql"))];
+
+    #[test]
+    fn every_migration_has_its_number_and_a_sample_before_the_next() {
+        assert_eq!(MIGRATIONS.last().map(|(version, _)| *version), Some(LATEST));
+        for (expected, ((version, _), (sample, _))) in (1..).zip(MIGRATIONS.into_iter().zip(SAMPLES)) {
+            assert_eq!((version, sample), (expected, expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn databases_of_every_version_are_brought_up_and_read() {
+        for (version, sample) in SAMPLES {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("larkhorn.db");
+            let conn = Connection::open(&path).unwrap();
+            for (_, sql) in MIGRATIONS.into_iter().filter(|(v, _)| *v <= version) {
+                conn.execute_batch(sql).unwrap();
+            }
+            conn.execute_batch(sample).unwrap();
+            conn.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            conn.pragma_update(None, "user_version", version).unwrap();
+            drop(conn);
+            let store = SqliteStore::open(&path, Retention::default()).unwrap();
+            reads_incidents(&store).await;
+            reads_deliveries_and_jobs(&store).await;
+        }
+    }
+
+    async fn reads_incidents(store: &SqliteStore) {
+        let key = IncidentKey { rule: "database".to_owned(), group: "aa00".to_owned() };
+        let found = store.find(Lookup { keys: vec![key], holders: vec![] }).await.unwrap();
+        let [open] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((open.version, open.summary.as_str(), open.places.len()), (3, "\"sda\" 满了", 2));
+        assert_eq!(open.standing.ladder, Ladder::Waiting { step: 1, round: 0 });
+        assert_eq!(open.standing.due_at.unwrap().to_string(), "2027-01-15T08:03:00.000000001Z");
+        assert_eq!(open.standing.policy.steps[1].urgent, Some(Urgent::Sms));
+        assert_eq!(open.standing.members.len(), 2);
+        let over = store.incident(IncidentId(1)).await.unwrap().unwrap();
+        assert!(!over.standing.is_open() && over.standing.ladder == Ladder::Idle);
+
+        let id = IncidentId(2);
+        let alerts = store.alerts(id, 10).await.unwrap();
+        assert_eq!(alerts[0].alert.fingerprint, Fingerprint(u64::MAX));
+        assert_eq!(alerts[0].alert.starts_at.unwrap().to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(store.timeline(id).await.unwrap().len(), 2);
+        let to = Destination::Chat(ChatId("oc_1".to_owned()));
+        assert_eq!(store.card(id, to).await.unwrap().unwrap().shown_version, 2);
+    }
+
+    async fn reads_deliveries_and_jobs(store: &SqliteStore) {
+        let inbox = store.inbox(10, 1000).await.unwrap();
+        let bodies: Vec<_> = inbox.iter().map(|d| (d.taken, d.content.body.as_ref())).collect();
+        assert_eq!(bodies, [(3, b"waits".as_slice()), (0, b"parts!")]);
+        assert_eq!(inbox[0].content.received_at.to_string(), "2027-01-15T08:00:01.123456789Z");
+
+        let now = inbox[0].content.received_at;
+        let claims = store.claim(now, now, 10).await.unwrap();
+        assert_eq!(claims.iter().map(|c| c.job.kind()).collect::<Vec<_>>(), ["buzz", "edit", "pin"]);
+        let Job::Buzz { people, urgent, .. } = &claims[0].job else { panic!("{:?}", claims[0]) };
+        let lin = Person { name: "lin".to_owned(), contact: Contact::Email("lin@example.com".to_owned()) };
+        assert_eq!((people, *urgent, claims[0].interrupted), (&vec![lin.clone()], Urgent::Phone, true));
+        assert_eq!(claims[0].sent.as_ref().unwrap().0, "om_2");
+
+        let pins = store.pins(Destination::Chat(ChatId("oc_1".to_owned()))).await.unwrap();
+        assert_eq!((pins.wanted, pins.shown[0].name.as_str()), (vec![lin.clone()], "mara"));
+        let known = store.directory(vec![lin.contact.clone()]).await.unwrap();
+        assert_eq!(known[&lin.contact].open_id.as_deref(), Some("ou_2"));
+    }
+
+    #[tokio::test]
+    async fn claiming_reads_ready_jobs_from_their_index_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
+        let plan = |conn: &Connection| {
+            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", outbox::READY))?;
+            let steps =
+                explain.query_map(params!["", 1], |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
+            Ok(steps.join("; "))
+        };
+        let plan = store.readers.read(plan).await.unwrap();
+        assert!(plan.contains("outbox_ready") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}

@@ -183,3 +183,135 @@ impl Worker {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::{join, join3};
+    use tempfile::TempDir;
+
+    use super::super::{Retention, SqliteStore};
+    use super::*;
+
+    fn open() -> (TempDir, SqliteStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
+        (folder, store)
+    }
+
+    fn insert(conn: &Connection, value: &str) -> Result<(), StoreError> {
+        conn.execute("INSERT INTO directory (kind, value, looked_up_at) VALUES ('email', ?1, '')", [value])?;
+        Ok(())
+    }
+
+    async fn values(store: &SqliteStore) -> Vec<String> {
+        let read = |conn: &Connection| {
+            let mut select = conn.prepare("SELECT value FROM directory ORDER BY value")?;
+            let values = select.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(values)
+        };
+        store.readers.read(read).await.unwrap()
+    }
+
+    /// Keeps the writer busy until `then` has queued its commands, so that
+    /// they share a transaction.
+    async fn together<T>(store: &SqliteStore, then: impl Future<Output = T>) -> T {
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let busy = store.writer.call(move |_| Ok(gate.recv().is_ok()));
+        let queued = async {
+            tokio::task::yield_now().await;
+            go.send(()).unwrap();
+        };
+        // Polled in this order: the gate closes, the commands queue up, it opens.
+        let (_, result, ()) = join3(busy, then, queued).await;
+        result
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_is_undone_alone() {
+        let (_folder, store) = open();
+        let good = store.writer.call(|conn| insert(conn, "good"));
+        let bad = store.writer.call(|conn| {
+            insert(conn, "bad")?;
+            Err::<(), _>(StoreError::Conflict)
+        });
+        let panicking = store.writer.call(|conn| -> Result<(), StoreError> {
+            insert(conn, "worse")?;
+            panic!("a bug, for the test")
+        });
+        let (good, bad, panicking) = together(&store, join3(good, bad, panicking)).await;
+        assert!(good.is_ok());
+        assert!(matches!(bad, Err(StoreError::Conflict)));
+        assert!(panicking.unwrap_err().to_string().contains("panicked"));
+        assert_eq!(values(&store).await, ["good"]);
+    }
+
+    #[tokio::test]
+    async fn when_the_commit_fails_nobody_is_told_otherwise() {
+        let (_folder, store) = open();
+        let good = store.writer.call(|conn| insert(conn, "good"));
+        let spoiler = store.writer.call(|conn| {
+            conn.execute_batch("PRAGMA defer_foreign_keys = ON")?;
+            conn.execute("INSERT INTO pins_wanted VALUES (99, 'nowhere', 'nobody')", ())?;
+            Ok(())
+        });
+        let (good, spoiler) = together(&store, join(good, spoiler)).await;
+        for outcome in [good, spoiler] {
+            assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        }
+        assert_eq!(values(&store).await, [""; 0]);
+        store.writer.call(|conn| insert(conn, "later")).await.unwrap();
+        assert_eq!(values(&store).await, ["later"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_and_heals() {
+        let (_folder, store) = open();
+        store.writer.call(|conn| insert(conn, "before")).await.unwrap();
+        let limit = |pages: i64| {
+            store.writer.call(move |conn| {
+                Ok(conn.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?)
+            })
+        };
+        limit(1).await.unwrap();
+        let small = store.writer.call(|conn| insert(conn, "small"));
+        let large = store.writer.call(|conn| insert(conn, &"x".repeat(100_000)));
+        let (small, large) = together(&store, join(small, large)).await;
+        let why = large.unwrap_err().to_string();
+        assert!(why.contains("full") && why.contains("larkhorn.db"), "{why}");
+        let kept = values(&store).await;
+        assert!(kept.contains(&"before".to_owned()));
+        assert_eq!(kept.contains(&"small".to_owned()), small.is_ok(), "the answer is the truth");
+        limit(100_000).await.unwrap();
+        store.writer.call(|conn| insert(conn, &"y".repeat(100_000))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_survives_a_power_cut() {
+        let (folder, store) = open();
+        store.writer.call(|conn| insert(conn, "kept")).await.unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        for file in ["larkhorn.db", "larkhorn.db-wal"] {
+            std::fs::copy(folder.path().join(file), elsewhere.path().join(file)).unwrap();
+        }
+        let copy = SqliteStore::open(&elsewhere.path().join("larkhorn.db"), Retention::default()).unwrap();
+        assert_eq!(values(&copy).await, ["kept"]);
+    }
+
+    #[tokio::test]
+    async fn closing_carries_out_what_is_queued_and_empties_the_log() {
+        let (folder, store) = open();
+        let queued = (0..300).map(|n| store.writer.call(move |conn| insert(conn, &format!("{n:03}"))));
+        for call in queued {
+            tokio::select! {
+                biased;
+                _ = call => {}
+                () = std::future::ready(()) => {}
+            }
+        }
+        drop(store);
+        let log = folder.path().join("larkhorn.db-wal");
+        assert!(std::fs::metadata(log).map_or(0, |file| file.len()) == 0);
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
+        assert_eq!(values(&store).await.len(), 300);
+    }
+}

@@ -91,7 +91,7 @@ CREATE TABLE outbox (
     incident_id INTEGER REFERENCES incidents (id) ON DELETE CASCADE, -- NULL: a pin
     kind        TEXT    NOT NULL,
     place       TEXT    NOT NULL,
-    details     TEXT    NOT NULL,           -- JSON: what a buzz needs besides
+    details     TEXT,                       -- JSON: what a buzz needs besides
     priority    INTEGER NOT NULL,
     run_at      TEXT    NOT NULL,
     created_at  TEXT    NOT NULL,
