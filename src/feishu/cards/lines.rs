@@ -12,7 +12,8 @@ use crate::settings::Locale;
 const BUZZ_CHARS: usize = 200;
 const LAST_RESORT_CHARS: usize = 500;
 
-/// `[critical] CheckoutErrorRate 5.2 % · prod · step 2/4 → lin`.
+/// `[critical] CheckoutErrorRate 5.2 % · prod · step 2/4 → lin`. Without measured
+/// values the summary says what burns; a ladder of one step needs no number.
 pub(crate) fn buzz(
     locale: Locale,
     incident: &Incident,
@@ -20,14 +21,16 @@ pub(crate) fn buzz(
     (step, steps): (u16, u16),
     people: &[String],
 ) -> String {
+    let summary = Some(incident.summary.as_str()).filter(|s| hint.is_empty() && *s != incident.title);
     let head = [headline(incident, 70), cut(&plain(hint), 30)];
+    let burns = cut(&plain(summary.unwrap_or_default()), 60);
     let place = cut(&plain(&place(&incident.labels)), 25);
     let progress = match (steps, locale) {
-        (0, _) => String::new(),
+        (0 | 1, _) => String::new(),
         (_, Locale::ZhCn) => format!("第 {step}/{steps} 级"),
         (_, Locale::En) => format!("step {step}/{steps}"),
     };
-    let line = joined([joined(head, " "), place, progress], " · ");
+    let line = joined([joined(head, " "), burns, place, progress], " · ");
     let names = people.iter().take(2).map(|name| cut(&plain(name), 20));
     let names = joined(names, if locale == Locale::ZhCn { "、" } else { ", " });
     let more = match people.len().saturating_sub(2) {

@@ -287,9 +287,9 @@ fn buzz_lines_say_what_burns_where_and_who_is_called() {
         (line(en, "5.2 %", (2, 4), &["lin"]), "[critical] CheckoutErrorRate 5.2 % · prod · step 2/4 → lin"),
         (
             line(en, "", (1, 1), &["a", "b", "c", "d"]),
-            "[critical] CheckoutErrorRate · prod · step 1/1 → a, b +2",
+            "[critical] CheckoutErrorRate · Disk almost full on node-1 · prod → a, b +2",
         ),
-        (line(en, "", (0, 0), &[]), "[critical] CheckoutErrorRate · prod"),
+        (line(en, "", (0, 0), &[]), "[critical] CheckoutErrorRate · Disk almost full on node-1 · prod"),
         (
             line(Locale::ZhCn, "5.2 %", (2, 4), &["林", "Mara"]),
             "[critical] CheckoutErrorRate 5.2 % · prod · 第 2/4 级 → 林、Mara",
