@@ -1,4 +1,64 @@
 //! Larkhorn turns Feishu/Lark into a self-hosted pager.
+//!
+//! Webhooks of Alertmanager and Grafana come in, rules say whose they are, one
+//! live card per incident is posted, the people on call are buzzed, chats are
+//! pinned on top, and recovery turns the same card green.
+//!
+//! # The way of a webhook
+//!
+//! ```text
+//! sender ──▶ http ─▶ sources ─▶ store (inbox) ── commit ──▶ 200
+//!                                  │
+//!            engine: take ─▶ rules (whose? how bad?) ─▶ escalation (what next?)
+//!                                  │
+//!            one commit: standing, deadline, jobs (outbox), timeline
+//!                                  │
+//!            courier: claim ─▶ feishu (card, buzz, pin) ─▶ report
+//! ```
+//!
+//! One door (the inbox), one order per incident (the engine), one way out (the
+//! outbox). No transaction spans a network call. A 2xx means stored.
+//!
+//! # The house
+//!
+//! Rooms stand on floors and import only downward; `tests/tidy.rs` checks it.
+//!
+//! | floor | room | what it does | what it must not |
+//! |---|---|---|---|
+//! | 0 | [`domain`] | the nouns | derive a wire format |
+//! | 1 | [`sources`] | bytes → alerts | any I/O, clock, randomness |
+//! | 1 | [`rules`] | YAML → which rule, which severity, who | any I/O, clock, randomness |
+//! | 1 | [`escalation`] | (standing, event, now) → (standing, effects) | any I/O, clock, randomness |
+//! | 2 | [`settings`], [`telemetry`] | file and environment; logs and metrics | |
+//! | 3 | [`store`] | inbox, incidents, outbox, timeline; the only SQL | decide |
+//! | 3 | [`feishu`] | client and cards; the product's only Feishu JSON | wait or retry |
+//! | 4 | [`worker`] | engine and courier | keep state of its own |
+//! | 4 | [`http`] | webhooks, API, dashboard, health | decide |
+//! | 5 | [`sandbox`] | the fake Feishu and its two phones | know the product |
+//! | 6 | [`app`] | start, stop, reload; the only real clock | |
+//! | 7 | [`cli`] | one file per subcommand; the only one that prints | |
+//!
+//! # Dependencies
+//!
+//! | crate | what for, and why this one |
+//! |---|---|
+//! | actix-web, tokio, serde, serde_json, reqwest, handlebars, config | given |
+//! | rusqlite (bundled SQLite) | group commit on one writer thread beats any pool (measured); no system library, no WAL-reset bug |
+//! | serde-saphyr | YAML errors with line and column, alias bombs refused |
+//! | jiff (tzdb bundled) | right across DST; every replica has the same zones |
+//! | regex, regex-syntax | linear time on hostile input; the parsed form feeds the index |
+//! | prometheus-client | typed metrics without a global |
+//! | tracing, tracing-subscriber | structured logs, text or JSON |
+//! | clap | the command line |
+//! | secrecy | secrets that cannot print themselves |
+//! | hmac, sha2, subtle, hex, base64 | webhook signatures, constant-time comparison |
+//! | uuid | idempotency keys towards Feishu |
+//! | arc-swap | rules replaced under readers that never wait |
+//! | async-trait | the store and the app's hooks as trait objects |
+//! | bytes, futures-util | bodies without copies; jobs side by side |
+//! | thiserror, anyhow | errors that callers match on; errors that operators read |
+//! | mimalloc | gives memory back after a storm |
+//! | tempfile | the demo's folder |
 
 pub mod domain;
 
@@ -15,7 +75,7 @@ pub mod store;
 pub mod http;
 pub mod worker;
 
-pub mod app;
 pub mod sandbox;
 
+pub mod app;
 pub mod cli;
