@@ -1,0 +1,476 @@
+// Shows the incidents of the API and keeps them up to date.
+//
+// The address says what is shown: #INC-1 opens an incident, ?filter= narrows
+// the lists. Everything that comes from outside is set as text, never as markup.
+
+import { currentLanguage, duration, happening, offset, rung, switchLanguage, time, word, wordOf, zone } from './dashboard-text.js';
+
+const REFRESH_MS = 5_000;
+const PATIENCE_MS = 10_000;
+const PAGE = 50;
+const PAGE_MAX = 500; // the most that the API gives at once
+const LABELS = 6; // shown in a list
+const TOKEN = 'larkhorn.token';
+// Severities are named by the rules; these words are common.
+const HUES = {
+  red: ['critical', 'page', 'fatal', 'emergency', 'disaster', 'high', 'p0', 'p1'],
+  orange: ['warning', 'warn', 'error', 'major', 'medium', 'average', 'p2', 'p3'],
+  blue: ['info', 'information', 'notice', 'minor', 'low', 'none', 'p4', 'p5'],
+};
+
+const byId = (id) => document.getElementById(id);
+const lists = [
+  { box: byId('open'), state: 'triggered', empty: 'noneOpen', wanted: PAGE, incidents: [], more: false },
+  { box: byId('resolved'), state: 'resolved', empty: 'noneResolved', wanted: PAGE, incidents: [], more: false },
+];
+const [open, resolved] = lists;
+
+let token = recalled();
+let locked = null; // why the API wants a token, while it does
+let health = null; // { answers, problems }
+let seenAt = null; // when the lists were last read
+let trouble = null; // what went wrong since: an empty text for no answer
+let chosen = null; // id of the incident that is shown in full
+let incident = null; // it, or null before it is known
+let missing = false;
+let skew = 0; // how far the pager's clock is ahead of this machine's
+let filter = new URLSearchParams(location.search).get('filter') ?? '';
+
+const now = () => Date.now() + skew;
+
+// --- asking ----------------------------------------------------------------
+
+class Refusal extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+async function ask(path, headers = {}) {
+  const answer = await fetch(path, { headers, cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
+  const ahead = Date.parse(answer.headers.get('Date')) - Date.now();
+  // The header counts in whole seconds; less than two is no difference.
+  if (!Number.isNaN(ahead)) skew = Math.abs(ahead) < 2_000 ? 0 : ahead;
+  return answer;
+}
+
+async function api(path) {
+  const answer = await ask(`api/v1/${path}`, token ? { Authorization: `Bearer ${token}` } : {});
+  if (answer.ok) return answer.json();
+  const problem = await answer.json().catch(() => ({}));
+  throw new Refusal(answer.status, problem.detail ?? `${answer.status} ${answer.statusText}`);
+}
+
+/** As many incidents as are wanted, page by page. */
+async function read(list) {
+  const incidents = [];
+  let next = null;
+  do {
+    const query = new URLSearchParams({ state: list.state, limit: Math.min(PAGE_MAX, list.wanted - incidents.length) });
+    if (next) query.set('before', next);
+    const page = await api(`incidents?${query}`);
+    incidents.push(...page.incidents);
+    next = page.next;
+  } while (next && incidents.length < list.wanted);
+  return { incidents, more: next !== null };
+}
+
+async function readChosen() {
+  const id = chosen;
+  if (!id) return;
+  const found = await api(`incidents/${id}`).catch((error) => {
+    if (error.status === 404 || error.status === 400) return null;
+    throw error;
+  });
+  if (id === chosen) [incident, missing] = [found, found === null];
+}
+
+async function readHealth() {
+  try {
+    const answer = await ask('-/ready');
+    const lines = (await answer.text()).split('\n').filter((line) => line.trim());
+    health = { answers: true, problems: answer.ok ? [] : lines };
+  } catch {
+    health = { answers: false, problems: [] };
+  }
+}
+
+async function readIncidents() {
+  if (locked) return;
+  const asked = token;
+  try {
+    const [fresh] = await Promise.all([Promise.all(lists.map(read)), readChosen()]);
+    if (asked !== token || locked) return;
+    if (seenAt) announce(fresh);
+    lists.forEach((list, n) => Object.assign(list, fresh[n]));
+    [seenAt, trouble] = [now(), null];
+  } catch (error) {
+    if (asked !== token) return;
+    if (error.status === 401) lock(error.message);
+    else trouble = error instanceof Refusal ? error.message : '';
+  }
+}
+
+/** Tells those who listen what has changed; `fresh` is what the lists will hold. */
+function announce(fresh) {
+  const [before, over] = lists.map((list) => new Set(list.incidents.map(({ id }) => id)));
+  const newest = Math.max(0, ...[...before, ...over].map(number));
+  const opened = fresh[0].incidents.filter(({ id }) => !before.has(id) && (over.has(id) || number(id) > newest));
+  const ended = fresh[1].incidents.filter(({ id }) => before.has(id));
+  const news = [...opened.map((i) => word('newsOpened', i)), ...ended.map((i) => word('newsResolved', i))];
+  if (news.length) byId('news').textContent = news.join(' ');
+}
+
+const number = (id) => Number(id.replace(/^\D+/, ''));
+
+// --- refreshing ------------------------------------------------------------
+
+let timer = 0;
+let busy = false;
+let again = false;
+
+/** Reads everything now, then every few seconds while the tab can be seen. */
+async function refresh() {
+  again = busy;
+  if (busy) return;
+  busy = true;
+  clearTimeout(timer);
+  do {
+    again = false;
+    await Promise.all([readHealth(), readIncidents()]);
+    draw();
+  } while (again);
+  busy = false;
+  if (!document.hidden) timer = setTimeout(refresh, REFRESH_MS);
+}
+
+// --- token -----------------------------------------------------------------
+
+function recalled() {
+  try {
+    return sessionStorage.getItem(TOKEN) ?? '';
+  } catch {
+    return ''; // storage may be switched off
+  }
+}
+
+function keep(text) {
+  token = text;
+  try {
+    if (text) sessionStorage.setItem(TOKEN, text);
+    else sessionStorage.removeItem(TOKEN);
+  } catch {
+    // then it holds until the page is closed
+  }
+}
+
+/** Nothing that the token gave is left in the page. */
+function lock(why) {
+  locked = { why, refused: token !== '' };
+  keep('');
+  for (const list of lists) Object.assign(list, { incidents: [], more: false, wanted: PAGE });
+  [seenAt, trouble, incident, missing] = [null, null, null, false];
+  byId('news').textContent = '';
+}
+
+// --- drawing ---------------------------------------------------------------
+
+/** An element with attributes and children; text is always text. */
+function el(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(key, value);
+  node.append(...children.flat().filter((child) => child !== null && child !== ''));
+  return node;
+}
+
+/** Sets only what differs, so that nothing flickers and readers are not told twice. */
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+const hue = (severity) => Object.keys(HUES).find((name) => HUES[name].includes(severity.toLowerCase())) ?? 'violet';
+const moment = (at) => el('time', { datetime: at, title: `${at} · ${zone(Date.parse(at))}` }, time(Date.parse(at), now()));
+const lasted = (i) => duration(Date.parse(i.resolved_at) - Date.parse(i.opened_at));
+/** Text that changes with the time: see `tick`. */
+const ticking = (kind, at) => el('span', { 'data-tick': kind, 'data-at': at });
+
+const TICKS = {
+  open: (at) => word('openFor', { duration: duration(now() - at) }),
+  first: (at) => word('first', { when: until(at) }),
+  next: (at) => word('next', { when: until(at) }),
+  length: (at) => duration(now() - at),
+};
+const until = (at) => (at > now() ? word('in', { duration: duration(at - now() + 999) }) : word('due'));
+
+function tick() {
+  for (const node of document.querySelectorAll('[data-tick]')) say(node, TICKS[node.dataset.tick](Date.parse(node.dataset.at)));
+}
+
+function upcoming(i) {
+  if (i.resolved_at) return null;
+  return i.next_at ? ticking(i.step ? 'next' : 'first', i.next_at) : word('noNext');
+}
+
+function facts(i) {
+  const parts = i.resolved_at
+    ? [moment(i.resolved_at), word('lasted', { duration: lasted(i) })]
+    : [ticking('open', i.opened_at), word('firing', { n: i.firing }), i.resolved ? word('recovered', { n: i.resolved }) : null,
+      i.step ? rung(i) : null, upcoming(i)];
+  return el('p', { class: 'facts' }, parts.filter(Boolean).map((part) => el('span', {}, part)));
+}
+
+/** Labels that say more than title and severity do. */
+function labels(i) {
+  const telling = Object.entries(i.labels).filter(([name, value]) =>
+    !(name === 'alertname' && value === i.title) && !(name === 'severity' && value === i.severity));
+  if (!telling.length) return null;
+  const shown = telling.slice(0, LABELS).map(([name, value]) => el('li', {}, el('b', {}, name), ` ${value}`));
+  const rest = telling.length - shown.length;
+  return el('ul', { class: 'labels', 'aria-label': word('labels') }, shown, rest ? el('li', {}, word('moreLabels', { n: rest })) : null);
+}
+
+function row(i) {
+  const current = i.id === chosen ? 'true' : null;
+  return el('li', { class: `incident ${i.resolved_at ? 'over' : hue(i.severity)}` },
+    el('div', { class: 'head' },
+      el('span', { class: `tag ${hue(i.severity)}` }, i.severity),
+      el('h3', {}, el('a', { href: `#${i.id}`, 'aria-current': current }, i.title || i.id)),
+      el('span', { class: 'id' }, i.id)),
+    i.summary ? el('p', { class: 'summary' }, i.summary) : null,
+    i.resolved_at ? null : labels(i),
+    facts(i));
+}
+
+const drawn = new WeakMap(); // node → what it was made from
+
+/** The node, or a new one if it would look different; the reader's focus stays. */
+function remade(node, print, make) {
+  if (node && drawn.get(node) === print) return node;
+  const fresh = make();
+  drawn.set(fresh, print);
+  if (node) {
+    const focused = node.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+    node.replaceWith(fresh);
+    if (focused) fresh.querySelector('a').focus({ preventScroll: true });
+  }
+  return fresh;
+}
+
+function drawList(list) {
+  const matching = list.incidents.filter(matcher(filter));
+  const ul = list.box.querySelector('ul');
+  list.nodes ??= new Map();
+  const nodes = new Map(matching.map((i) => {
+    const print = JSON.stringify([i, currentLanguage(), i.id === chosen, new Date(now()).toDateString()]);
+    return [i.id, remade(list.nodes.get(i.id), print, () => row(i))];
+  }));
+  for (const [id, node] of list.nodes) if (!nodes.has(id)) node.remove();
+  list.nodes = nodes;
+  [...nodes.values()].forEach((node, n) => {
+    if (ul.children[n] !== node) ul.insertBefore(node, ul.children[n] ?? null);
+  });
+  const all = `${list.incidents.length}${list.more ? '+' : ''}`;
+  say(list.box.querySelector('.count'), filter.trim() ? `${matching.length} / ${all}` : all);
+  const empty = list.box.querySelector('.empty');
+  empty.hidden = matching.length > 0;
+  say(empty, seenAt ? word(list.incidents.length ? 'noMatch' : list.empty) : word('loading'));
+  list.box.querySelector('.more').hidden = !list.more;
+  return matching.length;
+}
+
+function labelButton([name, value]) {
+  const label = `${name}=${value}`;
+  const button = el('button', { type: 'button', 'data-key': label, title: word('labelHint', { label }), 'aria-label': word('labelHint', { label }) }, el('b', {}, name), ` ${value}`);
+  button.addEventListener('click', () => narrow(name, value));
+  return el('li', {}, button);
+}
+
+function moments(i) {
+  const began = Date.parse(i.opened_at);
+  return el('ol', { class: 'timeline' }, i.timeline.map((entry) => {
+    const { text, more, tone } = happening(entry);
+    const after = duration(Date.parse(entry.at) - began);
+    return el('li', { class: tone },
+      el('div', { class: 'when' }, moment(entry.at), el('span', { title: word('sinceOpening', { duration: after }) }, ` +${after}`)),
+      el('div', {}, el('p', {}, text), more.map((line) => el('p', { class: 'lesser' }, line))));
+  }));
+}
+
+function wholeIncident(i) {
+  const pair = (key, ...value) => [el('dt', {}, word(key)), el('dd', {}, ...value)];
+  const alerts = [word('firing', { n: i.firing }), i.resolved ? word('recovered', { n: i.resolved }) : ''].filter(Boolean).join(' · ');
+  const ladder = [i.step ? rung(i) : null, upcoming(i)].filter(Boolean);
+  return el('div', {},
+    el('p', { class: 'tags' },
+      el('span', { class: `tag ${hue(i.severity)}` }, i.severity),
+      el('span', { class: `tag ${i.resolved_at ? 'green' : 'red'}` }, wordOf('state', i.state)),
+      el('span', { class: 'id' }, i.id)),
+    i.summary ? el('p', { class: 'summary' }, i.summary) : null,
+    el('dl', {},
+      pair('openedAt', moment(i.opened_at), ` ${offset(Date.parse(i.opened_at))}`),
+      i.resolved_at ? pair('resolvedAt', moment(i.resolved_at), ` ${offset(Date.parse(i.resolved_at))}`) : [],
+      pair('length', i.resolved_at ? lasted(i) : ticking('length', i.opened_at)),
+      pair('alerts', alerts),
+      ladder.length ? pair('ladder', ladder.flatMap((part, n) => (n ? [' · ', part] : [part]))) : [],
+      pair('rule', i.rule), pair('source', i.source)),
+    el('h3', {}, word('timeline')), moments(i),
+    Object.keys(i.labels).length ? [el('h3', {}, word('labels')), el('ul', { class: 'labels' }, Object.entries(i.labels).map(labelButton))] : []);
+}
+
+function drawDetail() {
+  byId('detail').hidden = !chosen;
+  document.body.classList.toggle('has-detail', chosen !== null);
+  if (!chosen) return;
+  say(byId('detail-title'), incident?.title || chosen);
+  const body = byId('detail-body');
+  const print = JSON.stringify([incident, missing, currentLanguage(), new Date(now()).toDateString()]);
+  if (drawn.get(body) === print) return;
+  drawn.set(body, print);
+  const key = body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  body.replaceChildren(incident ? wholeIncident(incident) : el('p', { class: 'empty' }, missing ? word('missing', { id: chosen }) : word('loading')));
+  if (key) [...body.querySelectorAll('[data-key]')].find((node) => node.dataset.key === key)?.focus({ preventScroll: true });
+}
+
+function drawHealth() {
+  const look = health === null ? 'loading' : !health.answers ? 'unreachable' : health.problems.length ? 'notReady' : 'ready';
+  byId('health').className = `health ${look}`;
+  say(byId('health').querySelector('span'), word(look));
+  byId('reasons').hidden = !health?.problems.length;
+  const ul = byId('reasons').querySelector('ul');
+  const problems = health?.problems ?? [];
+  if ([...ul.children].map((li) => li.textContent).join('\n') !== problems.join('\n')) ul.replaceChildren(...problems.map((p) => el('li', {}, p)));
+  say(byId('updated'), seenAt ? word('updated', { time: `${time(seenAt, now())} ${offset(seenAt)}` }) : '');
+  const failing = trouble ?? (health && !health.answers ? '' : null);
+  byId('trouble').hidden = failing === null;
+  if (failing === null) return;
+  const since = seenAt && { time: `${time(seenAt, now())} ${offset(seenAt)}`, seconds: REFRESH_MS / 1000 };
+  say(byId('trouble'), failing ? word('refusedSince', { detail: failing })
+    : since ? word('troubleSince', since) : word('trouble', { seconds: REFRESH_MS / 1000 }));
+}
+
+function draw() {
+  document.documentElement.lang = currentLanguage();
+  for (const node of document.querySelectorAll('[data-word]')) say(node, word(node.dataset.word));
+  byId('language').lang = currentLanguage() === 'en' ? 'zh-CN' : 'en';
+  byId('filter').placeholder = word('filterHint');
+  byId('forget').hidden = token === '' || locked !== null;
+  byId('lock').hidden = locked === null;
+  byId('panes').hidden = locked !== null;
+  say(byId('token-refused'), locked ? [locked.refused ? word('tokenRefused') : '', locked.why].filter(Boolean).join(' ') : '');
+  drawHealth();
+  const shown = lists.map(drawList).reduce((a, b) => a + b);
+  const loaded = open.incidents.length + resolved.incidents.length;
+  say(byId('matches'), filter.trim() && seenAt ? word(lists.some((list) => list.more) ? 'matchesMore' : 'matches', { shown, loaded }) : '');
+  drawDetail();
+  say(byId('zone'), word('zone', { zone: zone(now()) }));
+  const title = chosen ? word('detail', { id: chosen, title: incident?.title ?? '' }) : 'Larkhorn';
+  document.title = open.incidents.length ? `(${open.incidents.length}${open.more ? '+' : ''}) ${title}` : title;
+  tick();
+}
+
+// --- filter ----------------------------------------------------------------
+
+/** All words must occur; `name=value` is a label, or one of the incident's own fields. */
+function matcher(text) {
+  const terms = text.match(/[^\s"]*"[^"]*"|\S+/g) ?? [];
+  const tests = terms.map((term) => {
+    const [, name, value] = /^([^=]+)=(.*)$/.exec(term.replaceAll('"', '')) ?? [];
+    if (name) return (i) => i.labels[name] === value || (['id', 'severity', 'rule', 'source'].includes(name) && i[name] === value);
+    const part = term.replaceAll('"', '').toLowerCase();
+    return (i) => haystack(i).includes(part);
+  });
+  return (i) => tests.every((test) => test(i));
+}
+
+function haystack(i) {
+  const pairs = Object.entries(i.labels).map(([name, value]) => `${name}=${value}`);
+  return [i.id, i.severity, i.title, i.summary, i.rule, i.source, ...pairs].join('\n').toLowerCase();
+}
+
+function setFilter(text) {
+  filter = text;
+  const url = new URL(location.href);
+  if (text.trim()) url.searchParams.set('filter', text);
+  else url.searchParams.delete('filter');
+  history.replaceState(history.state, '', url);
+  draw();
+}
+
+function narrow(name, value) {
+  const term = /[\s"]/.test(name + value) ? `"${name}=${value.replaceAll('"', '')}"` : `${name}=${value}`;
+  if (!filter.includes(term)) setFilter(`${filter.trim()} ${term}`.trim());
+  byId('filter').value = filter;
+}
+
+// --- moving about ----------------------------------------------------------
+
+let scrolled = 0; // where the list was before an incident covered it
+
+function choose() {
+  const [, digits] = /^#(?:inc-)?0*([1-9]\d*)$/i.exec(location.hash) ?? [];
+  const id = digits ? `INC-${digits}` : null;
+  if (id === chosen) return;
+  const last = chosen;
+  if (!last) scrolled = scrollY;
+  const known = lists.flatMap((list) => list.incidents).find((i) => i.id === id);
+  [chosen, incident, missing] = [id, known ? { ...known, timeline: [] } : null, false];
+  draw();
+  if (id) {
+    byId('detail-title').focus({ preventScroll: true });
+    byId('detail').scrollTop = 0;
+    if (matchMedia('(max-width: 60rem)').matches) scrollTo(0, 0);
+    refresh();
+  } else {
+    scrollTo(0, scrolled);
+    document.querySelector(`a[href="#${last}"]`)?.focus({ preventScroll: true });
+  }
+}
+
+function close() {
+  history.pushState(null, '', location.pathname + location.search);
+  choose();
+}
+
+addEventListener('hashchange', choose);
+addEventListener('popstate', () => {
+  filter = new URLSearchParams(location.search).get('filter') ?? '';
+  byId('filter').value = filter;
+  choose();
+  draw();
+});
+addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && chosen && event.target !== byId('filter')) close();
+});
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(timer);
+  if (!document.hidden) refresh();
+});
+byId('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  byId(locked ? 'token' : 'incidents').focus();
+});
+byId('close').addEventListener('click', close);
+byId('language').addEventListener('click', () => { switchLanguage(); draw(); });
+byId('filter').addEventListener('input', (event) => setFilter(event.target.value));
+byId('search').addEventListener('submit', (event) => event.preventDefault());
+byId('forget').addEventListener('click', () => { keep(''); lock(''); draw(); byId('token').focus(); });
+byId('lock').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const text = byId('token').value.trim();
+  byId('token').value = '';
+  // What no header can carry is no token.
+  if (!/^[\x21-\x7e]+$/.test(text)) locked = { why: '', refused: true };
+  else { keep(text); locked = null; }
+  draw();
+  refresh();
+});
+for (const list of lists) {
+  list.box.querySelector('.more').addEventListener('click', () => { list.wanted += PAGE; refresh(); });
+}
+
+byId('filter').value = filter;
+choose();
+draw();
+setInterval(tick, 1_000);
+refresh();
