@@ -190,8 +190,12 @@ function say(node, text) {
 }
 
 const hue = (severity) => Object.keys(HUES).find((name) => HUES[name].includes(severity.toLowerCase())) ?? 'violet';
-const moment = (at) => el('time', { datetime: at, title: `${at} · ${zone(Date.parse(at))}` }, time(Date.parse(at), now()));
-const lasted = (i) => duration(Date.parse(i.resolved_at) - Date.parse(i.opened_at));
+/** A time with its zone at hand; `key` names the words around it. */
+const moment = (at, key = 'moment') => {
+  const text = time(Date.parse(at), now());
+  return el('time', { datetime: at, title: `${text} ${zone(Date.parse(at))}` }, word(key, { time: text }));
+};
+const lasted = (i) => duration(Date.parse(i.resolved_at) - Date.parse(i.opened_at), true);
 /** Text that changes with the time: see `tick`. */
 const ticking = (kind, at) => el('span', { 'data-tick': kind, 'data-at': at });
 
@@ -214,7 +218,7 @@ function upcoming(i) {
 
 function facts(i) {
   const parts = i.resolved_at
-    ? [moment(i.resolved_at), word('lasted', { duration: lasted(i) })]
+    ? [moment(i.resolved_at, 'over'), word('lasted', { duration: lasted(i) })]
     : [ticking('open', i.opened_at), word('firing', { n: i.firing }), i.resolved ? word('recovered', { n: i.resolved }) : null,
       i.step ? rung(i) : null, upcoming(i)];
   return el('p', { class: 'facts' }, parts.filter(Boolean).map((part) => el('span', {}, part)));
@@ -290,7 +294,7 @@ function moments(i) {
   const began = Date.parse(i.opened_at);
   return el('ol', { class: 'timeline' }, i.timeline.map((entry) => {
     const { text, more, tone } = happening(entry);
-    const after = duration(Date.parse(entry.at) - began);
+    const after = duration(Date.parse(entry.at) - began, true);
     return el('li', { class: tone },
       el('div', { class: 'when' }, moment(entry.at), el('span', { title: word('sinceOpening', { duration: after }) }, ` +${after}`)),
       el('div', {}, el('p', {}, text), more.map((line) => el('p', { class: 'lesser' }, line))));

@@ -87,8 +87,9 @@ function said(value) {
   return Array.isArray(value) ? value.join(word('separator')) : String(value);
 }
 
-/** `2 h 5 min`: the two largest units that count. */
-export function duration(ms) {
+/** `2 h 5 min`: the two largest units that count; `0.42 s` below ten seconds if `fine`. */
+export function duration(ms, fine = false) {
+  if (fine && ms < 10_000) return word('seconds', { n: (Math.max(0, ms) / 1000).toFixed(2) });
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const amounts = [['days', Math.floor(seconds / 86400)], ['hours', Math.floor(seconds / 3600) % 24],
     ['minutes', Math.floor(seconds / 60) % 60], ['seconds', seconds % 60]];
@@ -119,7 +120,7 @@ export function time(at, now) {
 /** `UTC+8` as it is at that moment. */
 export function offset(at) {
   const part = formatters().offset.formatToParts(at).find(({ type }) => type === 'timeZoneName');
-  return (part?.value ?? '').replace('GMT', 'UTC');
+  return (part?.value ?? '').replace('GMT', 'UTC').replace(/\+0$/, '');
 }
 
 /** `Asia/Shanghai (UTC+8)`. */
