@@ -12,15 +12,11 @@ use jiff::Timestamp;
 use larkhorn::domain::{ChatId, Clock, Destination, Happening, Job, Phase, Urgent};
 use larkhorn::http::{Access, Limits, Readiness, Reload, State, configure};
 use larkhorn::settings::Webhook;
+use larkhorn::store::sqlite::{Retention, SqliteStore};
 use larkhorn::telemetry::Metrics;
 use regex::Regex;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-
-use shelf::Shelf;
-
-#[path = "../support/shelf.rs"]
-mod shelf;
 
 const WORDS: &str = "/dashboard-words.js";
 const FILES: [(&str, &str); 5] = [
@@ -55,7 +51,13 @@ impl Readiness for Still {
     }
 }
 
-/// What the pager answers to one request; its API wants a token.
+/// A pager whose API wants a token.
+struct Pager {
+    state: State,
+    _folder: tempfile::TempDir,
+}
+
+/// What it answers to one request.
 struct Answer {
     status: u16,
     headers: HeaderMap,
@@ -68,34 +70,44 @@ impl Answer {
     }
 }
 
-async fn ask(method: Method, path: &str, header: (&str, &str)) -> Answer {
-    let state = State {
-        store: Arc::new(Shelf::default()),
-        reload: Arc::new(Still),
-        readiness: Arc::new(Still),
-        inbox_signal: Arc::new(Notify::new()),
-        clock: Arc::new(Still),
-        metrics: Metrics::new("0.0.1"),
-        access: Access { webhook: Webhook::default(), api_token: Some("api".into()) },
-        limits: Limits { max_body_bytes: 1 << 20, body_idle: Duration::from_secs(30) },
-    };
-    let app = test::init_service(App::new().configure(configure(state))).await;
-    let request = test::TestRequest::default().method(method).uri(path).insert_header(header);
-    let answer = test::call_service(&app, request.to_request()).await;
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let body = String::from_utf8(test::read_body(answer).await.to_vec()).unwrap();
-    Answer { status, headers, body }
-}
+impl Pager {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
+        let state = State {
+            store: Arc::new(store),
+            reload: Arc::new(Still),
+            readiness: Arc::new(Still),
+            inbox_signal: Arc::new(Notify::new()),
+            clock: Arc::new(Still),
+            metrics: Metrics::new("0.0.1"),
+            access: Access { webhook: Webhook::default(), api_token: Some("api".into()) },
+            limits: Limits { max_body_bytes: 1 << 20, body_idle: Duration::from_secs(30) },
+        };
+        Self { state, _folder: folder }
+    }
 
-async fn get(path: &str) -> Answer {
-    ask(Method::GET, path, ("X-Forwarded-For", "203.0.113.9")).await
+    async fn ask(&self, method: Method, path: &str, header: (&str, &str)) -> Answer {
+        let app = test::init_service(App::new().configure(configure(self.state.clone()))).await;
+        let request = test::TestRequest::default().method(method).uri(path).insert_header(header);
+        let answer = test::call_service(&app, request.to_request()).await;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = String::from_utf8(test::read_body(answer).await.to_vec()).unwrap();
+        Answer { status, headers, body }
+    }
+
+    /// As a stranger asks.
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, ("X-Forwarded-For", "203.0.113.9")).await
+    }
 }
 
 /// All files by path.
 async fn files() -> BTreeMap<&'static str, String> {
+    let pager = Pager::new();
     let mut files = BTreeMap::new();
     for (path, _) in FILES {
-        let answer = get(path).await;
+        let answer = pager.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
         files.insert(path, answer.body);
     }
@@ -152,11 +164,11 @@ fn blanks(text: &str) -> BTreeSet<&str> {
 fn texts(language: &Value) -> BTreeMap<String, &str> {
     let mut found = BTreeMap::new();
     for (key, value) in language.as_object().unwrap() {
-        match value {
-            Value::Object(table) => {
-                found.extend(table.iter().map(|(k, v)| (format!("{key}.{k}"), v.as_str().unwrap())));
-            }
-            _ => drop(found.insert(key.clone(), value.as_str().unwrap())),
+        if let Some(text) = value.as_str() {
+            found.insert(key.clone(), text);
+        }
+        for (name, text) in value.as_object().into_iter().flatten() {
+            found.insert(format!("{key}.{name}"), text.as_str().unwrap());
         }
     }
     found
@@ -164,8 +176,9 @@ fn texts(language: &Value) -> BTreeMap<String, &str> {
 
 #[actix_web::test]
 async fn anybody_may_load_the_files_and_browsers_are_told_to_be_strict() {
+    let pager = Pager::new();
     for (path, kind) in FILES {
-        let answer = get(path).await;
+        let answer = pager.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
         assert!(!answer.body.is_empty(), "{path}");
         assert_eq!(answer.header("content-type"), kind, "{path}");
@@ -180,22 +193,23 @@ async fn anybody_may_load_the_files_and_browsers_are_told_to_be_strict() {
         assert!(!policy.contains("unsafe") && !policy.contains("http"), "{path}: {policy}");
     }
     // What they show is guarded.
-    assert_eq!(get("/api/v1/incidents").await.status, 401);
+    assert_eq!(pager.get("/api/v1/incidents").await.status, 401);
 }
 
 #[actix_web::test]
 async fn a_file_is_sent_again_only_when_it_has_changed() {
+    let pager = Pager::new();
     let mut tags = BTreeSet::new();
     for (path, _) in FILES {
-        let first = get(path).await;
+        let first = pager.get(path).await;
         assert_eq!(first.header("cache-control"), "no-cache", "{path}");
         let tag = first.header("etag");
         for known in [tag, &format!("W/{tag}"), &format!("\"old\", {tag}"), "*"] {
-            let answer = ask(Method::GET, path, ("If-None-Match", known)).await;
+            let answer = pager.ask(Method::GET, path, ("If-None-Match", known)).await;
             assert_eq!((answer.status, answer.body.as_str()), (304, ""), "{path}, {known}");
             assert_eq!(answer.header("etag"), tag, "{path}");
         }
-        assert_eq!(ask(Method::GET, path, ("If-None-Match", "\"old\"")).await.status, 200, "{path}");
+        assert_eq!(pager.ask(Method::GET, path, ("If-None-Match", "\"old\"")).await.status, 200, "{path}");
         tags.insert(tag.to_owned());
     }
     assert_eq!(tags.len(), FILES.len(), "two files share a tag");
@@ -203,26 +217,28 @@ async fn a_file_is_sent_again_only_when_it_has_changed() {
 
 #[actix_web::test]
 async fn the_files_can_be_asked_about_but_not_written() {
+    let pager = Pager::new();
     for (path, kind) in FILES {
-        let head = ask(Method::HEAD, path, ("Accept", "*/*")).await;
+        let head = pager.ask(Method::HEAD, path, ("Accept", "*/*")).await;
         assert_eq!((head.status, head.header("content-type")), (200, kind), "{path}");
-        let post = ask(Method::POST, path, ("Accept", "*/*")).await;
+        let post = pager.ask(Method::POST, path, ("Accept", "*/*")).await;
         assert_eq!((post.status, post.header("allow")), (405, "GET, HEAD"), "{path}");
     }
 }
 
 #[actix_web::test]
 async fn the_page_runs_nothing_inline() {
-    let page = get("/").await.body;
+    let files = files().await;
+    let page = &files["/"];
     for script in page.split("<script").skip(1) {
         let (attributes, rest) = script.split_once('>').unwrap();
         assert!(attributes.contains(" src=\""), "a script without src: {attributes}");
         assert!(rest.starts_with("</script>"), "a script with a body: {rest:.80}");
     }
     let handler = Regex::new(r"(?i)\son[a-z]+\s*=|<style|\sstyle\s*=|javascript:").unwrap();
-    assert_eq!(handler.find(&page).map(|m| m.as_str()), None);
+    assert_eq!(handler.find(page).map(|m| m.as_str()), None);
     let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"];
-    for (path, text) in files().await {
+    for (path, text) in &files {
         let found: Vec<_> = markup.iter().filter(|word| text.contains(**word)).collect();
         assert!(found.is_empty(), "{path} makes markup from text: {found:?}");
     }

@@ -76,14 +76,12 @@ async function read(list) {
   return { incidents, more: next !== null };
 }
 
-async function readChosen() {
-  const id = chosen;
-  if (!id) return;
-  const found = await api(`incidents/${id}`).catch((error) => {
+/** The incident with that id, or null if there is none. */
+async function readOne(id) {
+  return id && api(`incidents/${id}`).catch((error) => {
     if (error.status === 404 || error.status === 400) return null;
     throw error;
   });
-  if (id === chosen) [incident, missing] = [found, found === null];
 }
 
 async function readHealth() {
@@ -97,17 +95,20 @@ async function readHealth() {
 }
 
 async function readIncidents() {
-  if (locked) return;
-  const asked = token;
+  if (locked && !token) return;
+  const [asked, id] = [token, chosen];
   try {
-    const [fresh] = await Promise.all([Promise.all(lists.map(read)), readChosen()]);
-    if (asked !== token || locked) return;
+    const [one, ...fresh] = await Promise.all([readOne(id), ...lists.map(read)]);
+    // What an old token gave, or what is not shown any more, comes too late.
+    if (asked !== token) return;
+    if (id && id === chosen) [incident, missing] = [one, one === null];
     if (seenAt) announce(fresh);
     lists.forEach((list, n) => Object.assign(list, fresh[n]));
     [seenAt, trouble] = [now(), null];
+    if (locked) unlock();
   } catch (error) {
     if (asked !== token) return;
-    if (error.status === 401) lock(error.message);
+    if (error.status === 401) lock(error.message, token !== '');
     else trouble = error instanceof Refusal ? error.message : '';
   }
 }
@@ -165,13 +166,22 @@ function keep(text) {
   }
 }
 
-/** Nothing that the token gave is left in the page. */
-function lock(why) {
-  locked = { why, refused: token !== '' };
+/** Asks for a token; nothing that an old one gave is left in the page. */
+function lock(why, refused) {
+  locked = { why, refused };
   keep('');
   for (const list of lists) Object.assign(list, { incidents: [], more: false, wanted: PAGE });
   [seenAt, trouble, incident, missing] = [null, null, null, false];
   byId('news').textContent = '';
+  draw();
+  byId('token').focus();
+}
+
+function unlock() {
+  locked = null;
+  byId('token').value = '';
+  draw();
+  byId(chosen ? 'detail-title' : 'incidents').focus({ preventScroll: true });
 }
 
 // --- drawing ---------------------------------------------------------------
@@ -349,7 +359,7 @@ function drawHealth() {
   byId('trouble').hidden = failing === null;
   if (failing === null) return;
   const since = seenAt && { time: `${time(seenAt, now())} ${offset(seenAt)}`, seconds: REFRESH_MS / 1000 };
-  say(byId('trouble'), failing ? word('refusedSince', { detail: failing })
+  say(byId('trouble'), failing ? word('refused', { detail: failing })
     : since ? word('troubleSince', since) : word('trouble', { seconds: REFRESH_MS / 1000 }));
 }
 
@@ -361,7 +371,8 @@ function draw() {
   byId('forget').hidden = token === '' || locked !== null;
   byId('lock').hidden = locked === null;
   byId('panes').hidden = locked !== null;
-  say(byId('token-refused'), locked ? [locked.refused ? word('tokenRefused') : '', locked.why].filter(Boolean).join(' ') : '');
+  say(byId('token-refused'), locked?.refused ? word('tokenRefused') : '');
+  say(byId('token-why'), locked?.why && !locked.refused ? word('refused', { detail: locked.why }) : '');
   drawHealth();
   const shown = lists.map(drawList).reduce((a, b) => a + b);
   const loaded = open.incidents.length + resolved.incidents.length;
@@ -375,13 +386,18 @@ function draw() {
 
 // --- filter ----------------------------------------------------------------
 
-/** All words must occur; `name=value` is a label, or one of the incident's own fields. */
+const bare = (text) => text.replaceAll('"', '');
+
+/**
+ * All words must occur; `name=value` is a label, or one of the incident's own
+ * fields. Quotes keep words together and count for nothing themselves.
+ */
 function matcher(text) {
   const terms = text.match(/[^\s"]*"[^"]*"|\S+/g) ?? [];
   const tests = terms.map((term) => {
-    const [, name, value] = /^([^=]+)=(.*)$/.exec(term.replaceAll('"', '')) ?? [];
-    if (name) return (i) => i.labels[name] === value || (['id', 'severity', 'rule', 'source'].includes(name) && i[name] === value);
-    const part = term.replaceAll('"', '').toLowerCase();
+    const [, name, value] = /^([^=]+)=(.*)$/.exec(bare(term)) ?? [];
+    if (name) return (i) => bare(i.labels[name] ?? '') === value || (['id', 'severity', 'rule', 'source'].includes(name) && i[name] === value);
+    const part = bare(term).toLowerCase();
     return (i) => haystack(i).includes(part);
   });
   return (i) => tests.every((test) => test(i));
@@ -389,7 +405,7 @@ function matcher(text) {
 
 function haystack(i) {
   const pairs = Object.entries(i.labels).map(([name, value]) => `${name}=${value}`);
-  return [i.id, i.severity, i.title, i.summary, i.rule, i.source, ...pairs].join('\n').toLowerCase();
+  return bare([i.id, i.severity, i.title, i.summary, i.rule, i.source, ...pairs].join('\n')).toLowerCase();
 }
 
 function setFilter(text) {
@@ -402,9 +418,12 @@ function setFilter(text) {
 }
 
 function narrow(name, value) {
-  const term = /[\s"]/.test(name + value) ? `"${name}=${value.replaceAll('"', '')}"` : `${name}=${value}`;
+  const pair = bare(`${name}=${value}`);
+  const term = /\s/.test(pair) ? `"${pair}"` : pair;
   if (!filter.includes(term)) setFilter(`${filter.trim()} ${term}`.trim());
   byId('filter').value = filter;
+  // Where the incident covers the lists, show what the filter did.
+  if (!byId('incidents').offsetParent) close();
 }
 
 // --- moving about ----------------------------------------------------------
@@ -458,16 +477,17 @@ byId('close').addEventListener('click', close);
 byId('language').addEventListener('click', () => { switchLanguage(); draw(); });
 byId('filter').addEventListener('input', (event) => setFilter(event.target.value));
 byId('search').addEventListener('submit', (event) => event.preventDefault());
-byId('forget').addEventListener('click', () => { keep(''); lock(''); draw(); byId('token').focus(); });
+byId('forget').addEventListener('click', () => lock('', false));
 byId('lock').addEventListener('submit', (event) => {
   event.preventDefault();
   const text = byId('token').value.trim();
-  byId('token').value = '';
   // What no header can carry is no token.
-  if (!/^[\x21-\x7e]+$/.test(text)) locked = { why: '', refused: true };
-  else { keep(text); locked = null; }
-  draw();
-  refresh();
+  if (/^[\x21-\x7e]+$/.test(text)) {
+    keep(text);
+    refresh();
+  } else {
+    lock('', true);
+  }
 });
 for (const list of lists) {
   list.box.querySelector('.more').addEventListener('click', () => { list.wanted += PAGE; refresh(); });

@@ -73,7 +73,7 @@ export function happening(entry) {
       return some(facts.people) ? { text: say('buzzed'), more: [refused], tone: 'bad' } : { text: refused, more: [], tone: 'bad' };
     }
     case 'delivery_failed':
-      return { text: say(kind), more: [say('delivery_failed:more'), ...(facts.instead ? [say('delivery_failed:instead')] : [])], tone: 'bad' };
+      return { text: say(kind), more: [facts.reason, facts.instead ? say('delivery_failed:instead') : ''].filter(Boolean), tone: 'bad' };
     case 'card_posted':
       return { text: say(kind), more: [say('card_posted:more')], tone: 'plain' };
     default:

@@ -13,7 +13,7 @@ export default {
     "updated": "Updated {time}",
     "trouble": "The pager does not answer. Trying again every {seconds} s.",
     "troubleSince": "The pager does not answer. What you see is from {time}; trying again every {seconds} s.",
-    "refusedSince": "The pager could not answer: {detail}",
+    "refused": "The pager says: {detail}",
     "zone": "Times in {zone}",
     "tokenTitle": "API token needed",
     "tokenHint": "Enter the token of server.api_token. It is kept in this tab only and forgotten when you close it.",
@@ -73,7 +73,7 @@ export default {
       "opened": "Opened as {severity}, {firing} firing",
       "alerts_changed": "Alerts changed: {firing} firing, {resolved} recovered",
       "severity_rose": "Severity rose to {to}",
-      "stepped": "{rung}: {people} to be buzzed ({urgent})",
+      "stepped": "{rung}: paging {people} ({urgent})",
       "stepped:quiet": "{rung}: {people} told by the card alone",
       "stepped:nobody": "{rung}: told in the chat",
       "step_skipped": "{rung} skipped: nobody stands behind its targets",
@@ -85,7 +85,6 @@ export default {
       "buzzed": "Feishu accepted the buzz for {people} ({urgent})",
       "buzzed:refused": "Feishu would not buzz {refused} ({urgent})",
       "delivery_failed": "Could not deliver the {what} to {to}",
-      "delivery_failed:more": "{reason}",
       "delivery_failed:instead": "Instead: {instead}"
     }
   },
@@ -100,7 +99,7 @@ export default {
     "updated": "更新于 {time}",
     "trouble": "值班呼叫服务无响应，每 {seconds} 秒重试一次。",
     "troubleSince": "值班呼叫服务无响应。以下是 {time} 的状态，每 {seconds} 秒重试一次。",
-    "refusedSince": "值班呼叫服务未能应答：{detail}",
+    "refused": "值班呼叫服务的答复：{detail}",
     "zone": "时间均为 {zone}",
     "tokenTitle": "需要 API 令牌",
     "tokenHint": "请输入 server.api_token 的令牌。令牌只保存在本标签页，关闭后即被清除。",
@@ -172,7 +171,6 @@ export default {
       "buzzed": "飞书已受理对 {people} 的加急（{urgent}）",
       "buzzed:refused": "飞书未能加急 {refused}（{urgent}）",
       "delivery_failed": "未能送达：{what} → {to}",
-      "delivery_failed:more": "{reason}",
       "delivery_failed:instead": "改为：{instead}"
     }
   }
