@@ -19,10 +19,12 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 const WORDS: &str = "/dashboard-words.js";
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
     ("/", "text/html; charset=utf-8"),
     ("/dashboard.css", "text/css; charset=utf-8"),
     ("/dashboard.js", "text/javascript; charset=utf-8"),
+    ("/dashboard-filter.js", "text/javascript; charset=utf-8"),
+    ("/dashboard-look.js", "text/javascript; charset=utf-8"),
     ("/dashboard-text.js", "text/javascript; charset=utf-8"),
     (WORDS, "text/javascript; charset=utf-8"),
 ];
@@ -334,7 +336,8 @@ async fn every_word_that_the_page_asks_for_exists_and_is_used() {
     let words = words().await;
     let files = files().await;
     let asked = Regex::new(r#"(?:data-word="|\bword\('|\bwordOf\(')(\w+)["']"#).unwrap();
-    let sources = ["/", "/dashboard.js", "/dashboard-text.js"].map(|path| files[path].as_str());
+    let sources =
+        ["/", "/dashboard.js", "/dashboard-look.js", "/dashboard-text.js"].map(|path| files[path].as_str());
     let known = words["en"].as_object().unwrap();
     for key in sources.iter().flat_map(|text| asked.captures_iter(text)) {
         assert!(known.contains_key(&key[1]), "there is no word {}", &key[1]);

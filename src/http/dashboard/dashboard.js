@@ -3,20 +3,15 @@
 // The address says what is shown: #INC-1 opens an incident, ?filter= narrows
 // the lists. Everything that comes from outside is set as text, never as markup.
 
-import { currentLanguage, duration, happening, offset, rung, switchLanguage, time, word, wordOf, zone } from './dashboard-text.js';
+import { matcher, narrowed } from './dashboard-filter.js';
+import { el, row, say, tick, wholeIncident } from './dashboard-look.js';
+import { adjustClock, currentLanguage, now, offset, switchLanguage, time, word, zone } from './dashboard-text.js';
 
 const REFRESH_MS = 5_000;
 const PATIENCE_MS = 10_000;
 const PAGE = 50;
 const PAGE_MAX = 500; // the most that the API gives at once
-const LABELS = 6; // shown in a list
 const TOKEN = 'larkhorn.token';
-// Severities are named by the rules; these words are common.
-const HUES = {
-  red: ['critical', 'page', 'fatal', 'emergency', 'disaster', 'high', 'p0', 'p1'],
-  orange: ['warning', 'warn', 'error', 'major', 'medium', 'average', 'p2', 'p3'],
-  blue: ['info', 'information', 'notice', 'minor', 'low', 'none', 'p4', 'p5'],
-};
 
 const byId = (id) => document.getElementById(id);
 const lists = [
@@ -33,10 +28,7 @@ let trouble = null; // what went wrong since: an empty text for no answer
 let chosen = null; // id of the incident that is shown in full
 let incident = null; // it, or null before it is known
 let missing = false;
-let skew = 0; // how far the pager's clock is ahead of this machine's
 let filter = new URLSearchParams(location.search).get('filter') ?? '';
-
-const now = () => Date.now() + skew;
 
 // --- asking ----------------------------------------------------------------
 
@@ -49,9 +41,7 @@ class Refusal extends Error {
 
 async function ask(path, headers = {}) {
   const answer = await fetch(path, { headers, cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
-  const ahead = Date.parse(answer.headers.get('Date')) - Date.now();
-  // The header counts in whole seconds; less than two is no difference.
-  if (!Number.isNaN(ahead)) skew = Math.abs(ahead) < 2_000 ? 0 : ahead;
+  adjustClock(answer.headers.get('Date'));
   return answer;
 }
 
@@ -73,6 +63,7 @@ async function read(list) {
     incidents.push(...page.incidents);
     next = page.next;
   } while (next && incidents.length < list.wanted);
+  if (list === resolved) incidents.sort((a, b) => Date.parse(b.resolved_at) - Date.parse(a.resolved_at));
   return { incidents, more: next !== null };
 }
 
@@ -186,76 +177,6 @@ function unlock() {
 
 // --- drawing ---------------------------------------------------------------
 
-/** An element with attributes and children; text is always text. */
-function el(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(key, value);
-  node.append(...children.flat().filter((child) => child !== null && child !== ''));
-  return node;
-}
-
-/** Sets only what differs, so that nothing flickers and readers are not told twice. */
-function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-const hue = (severity) => Object.keys(HUES).find((name) => HUES[name].includes(severity.toLowerCase())) ?? 'violet';
-/** A time with its zone at hand; `key` names the words around it. */
-const moment = (at, key = 'moment') => {
-  const text = time(Date.parse(at), now());
-  return el('time', { datetime: at, title: `${text} ${zone(Date.parse(at))}` }, word(key, { time: text }));
-};
-const lasted = (i) => duration(Date.parse(i.resolved_at) - Date.parse(i.opened_at), true);
-/** Text that changes with the time: see `tick`. */
-const ticking = (kind, at) => el('span', { 'data-tick': kind, 'data-at': at });
-
-const TICKS = {
-  open: (at) => word('openFor', { duration: duration(now() - at) }),
-  first: (at) => word('first', { when: until(at) }),
-  next: (at) => word('next', { when: until(at) }),
-  length: (at) => duration(now() - at),
-};
-const until = (at) => (at > now() ? word('in', { duration: duration(at - now() + 999) }) : word('due'));
-
-function tick() {
-  for (const node of document.querySelectorAll('[data-tick]')) say(node, TICKS[node.dataset.tick](Date.parse(node.dataset.at)));
-}
-
-function upcoming(i) {
-  if (i.resolved_at) return null;
-  return i.next_at ? ticking(i.step ? 'next' : 'first', i.next_at) : word('noNext');
-}
-
-function facts(i) {
-  const parts = i.resolved_at
-    ? [moment(i.resolved_at, 'over'), word('lasted', { duration: lasted(i) })]
-    : [ticking('open', i.opened_at), word('firing', { n: i.firing }), i.resolved ? word('recovered', { n: i.resolved }) : null,
-      i.step ? rung(i) : null, upcoming(i)];
-  return el('p', { class: 'facts' }, parts.filter(Boolean).map((part) => el('span', {}, part)));
-}
-
-/** Labels that say more than title and severity do. */
-function labels(i) {
-  const telling = Object.entries(i.labels).filter(([name, value]) =>
-    !(name === 'alertname' && value === i.title) && !(name === 'severity' && value === i.severity));
-  if (!telling.length) return null;
-  const shown = telling.slice(0, LABELS).map(([name, value]) => el('li', {}, el('b', {}, name), ` ${value}`));
-  const rest = telling.length - shown.length;
-  return el('ul', { class: 'labels', 'aria-label': word('labels') }, shown, rest ? el('li', {}, word('moreLabels', { n: rest })) : null);
-}
-
-function row(i) {
-  const current = i.id === chosen ? 'true' : null;
-  return el('li', { class: `incident ${i.resolved_at ? 'over' : hue(i.severity)}` },
-    el('div', { class: 'head' },
-      el('span', { class: `tag ${hue(i.severity)}` }, i.severity),
-      el('h3', {}, el('a', { href: `#${i.id}`, 'aria-current': current }, i.title || i.id)),
-      el('span', { class: 'id' }, i.id)),
-    i.summary ? el('p', { class: 'summary' }, i.summary) : null,
-    i.resolved_at ? null : labels(i),
-    facts(i));
-}
-
 const drawn = new WeakMap(); // node → what it was made from
 
 /** The node, or a new one if it would look different; the reader's focus stays. */
@@ -277,7 +198,7 @@ function drawList(list) {
   list.nodes ??= new Map();
   const nodes = new Map(matching.map((i) => {
     const print = JSON.stringify([i, currentLanguage(), i.id === chosen, new Date(now()).toDateString()]);
-    return [i.id, remade(list.nodes.get(i.id), print, () => row(i))];
+    return [i.id, remade(list.nodes.get(i.id), print, () => row(i, i.id === chosen))];
   }));
   for (const [id, node] of list.nodes) if (!nodes.has(id)) node.remove();
   list.nodes = nodes;
@@ -293,45 +214,6 @@ function drawList(list) {
   return matching.length;
 }
 
-function labelButton([name, value]) {
-  const label = `${name}=${value}`;
-  const button = el('button', { type: 'button', 'data-key': label, title: word('labelHint', { label }), 'aria-label': word('labelHint', { label }) }, el('b', {}, name), ` ${value}`);
-  button.addEventListener('click', () => narrow(name, value));
-  return el('li', {}, button);
-}
-
-function moments(i) {
-  const began = Date.parse(i.opened_at);
-  return el('ol', { class: 'timeline' }, i.timeline.map((entry) => {
-    const { text, more, tone } = happening(entry);
-    const after = duration(Date.parse(entry.at) - began, true);
-    return el('li', { class: tone },
-      el('div', { class: 'when' }, moment(entry.at), el('span', { title: word('sinceOpening', { duration: after }) }, ` +${after}`)),
-      el('div', {}, el('p', {}, text), more.map((line) => el('p', { class: 'lesser' }, line))));
-  }));
-}
-
-function wholeIncident(i) {
-  const pair = (key, ...value) => [el('dt', {}, word(key)), el('dd', {}, ...value)];
-  const alerts = [word('firing', { n: i.firing }), i.resolved ? word('recovered', { n: i.resolved }) : ''].filter(Boolean).join(' · ');
-  const ladder = [i.step ? rung(i) : null, upcoming(i)].filter(Boolean);
-  return el('div', {},
-    el('p', { class: 'tags' },
-      el('span', { class: `tag ${hue(i.severity)}` }, i.severity),
-      el('span', { class: `tag ${i.resolved_at ? 'green' : 'red'}` }, wordOf('state', i.state)),
-      el('span', { class: 'id' }, i.id)),
-    i.summary ? el('p', { class: 'summary' }, i.summary) : null,
-    el('dl', {},
-      pair('openedAt', moment(i.opened_at), ` ${offset(Date.parse(i.opened_at))}`),
-      i.resolved_at ? pair('resolvedAt', moment(i.resolved_at), ` ${offset(Date.parse(i.resolved_at))}`) : [],
-      pair('length', i.resolved_at ? lasted(i) : ticking('length', i.opened_at)),
-      pair('alerts', alerts),
-      ladder.length ? pair('ladder', ladder.flatMap((part, n) => (n ? [' · ', part] : [part]))) : [],
-      pair('rule', i.rule), pair('source', i.source)),
-    el('h3', {}, word('timeline')), moments(i),
-    Object.keys(i.labels).length ? [el('h3', {}, word('labels')), el('ul', { class: 'labels' }, Object.entries(i.labels).map(labelButton))] : []);
-}
-
 function drawDetail() {
   byId('detail').hidden = !chosen;
   document.body.classList.toggle('has-detail', chosen !== null);
@@ -342,7 +224,7 @@ function drawDetail() {
   if (drawn.get(body) === print) return;
   drawn.set(body, print);
   const key = body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-  body.replaceChildren(incident ? wholeIncident(incident) : el('p', { class: 'empty' }, missing ? word('missing', { id: chosen }) : word('loading')));
+  body.replaceChildren(incident ? wholeIncident(incident, narrow) : el('p', { class: 'empty' }, missing ? word('missing', { id: chosen }) : word('loading')));
   if (key) [...body.querySelectorAll('[data-key]')].find((node) => node.dataset.key === key)?.focus({ preventScroll: true });
 }
 
@@ -386,28 +268,6 @@ function draw() {
 
 // --- filter ----------------------------------------------------------------
 
-const bare = (text) => text.replaceAll('"', '');
-
-/**
- * All words must occur; `name=value` is a label, or one of the incident's own
- * fields. Quotes keep words together and count for nothing themselves.
- */
-function matcher(text) {
-  const terms = text.match(/[^\s"]*"[^"]*"|\S+/g) ?? [];
-  const tests = terms.map((term) => {
-    const [, name, value] = /^([^=]+)=(.*)$/.exec(bare(term)) ?? [];
-    if (name) return (i) => bare(i.labels[name] ?? '') === value || (['id', 'severity', 'rule', 'source'].includes(name) && i[name] === value);
-    const part = bare(term).toLowerCase();
-    return (i) => haystack(i).includes(part);
-  });
-  return (i) => tests.every((test) => test(i));
-}
-
-function haystack(i) {
-  const pairs = Object.entries(i.labels).map(([name, value]) => `${name}=${value}`);
-  return bare([i.id, i.severity, i.title, i.summary, i.rule, i.source, ...pairs].join('\n')).toLowerCase();
-}
-
 function setFilter(text) {
   filter = text;
   const url = new URL(location.href);
@@ -418,9 +278,7 @@ function setFilter(text) {
 }
 
 function narrow(name, value) {
-  const pair = bare(`${name}=${value}`);
-  const term = /\s/.test(pair) ? `"${pair}"` : pair;
-  if (!filter.includes(term)) setFilter(`${filter.trim()} ${term}`.trim());
+  setFilter(narrowed(filter, name, value));
   byId('filter').value = filter;
   // Where the incident covers the lists, show what the filter did.
   if (!byId('incidents').offsetParent) close();

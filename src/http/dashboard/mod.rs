@@ -19,10 +19,12 @@ use sha2::{Digest, Sha256};
 use super::problem::{safe, wrong_method};
 
 /// Path, type and content of each file.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("/", "text/html; charset=utf-8", include_str!("index.html")),
     ("/dashboard.css", "text/css; charset=utf-8", include_str!("dashboard.css")),
     ("/dashboard.js", JAVASCRIPT, include_str!("dashboard.js")),
+    ("/dashboard-filter.js", JAVASCRIPT, include_str!("filter.js")),
+    ("/dashboard-look.js", JAVASCRIPT, include_str!("look.js")),
     ("/dashboard-text.js", JAVASCRIPT, include_str!("text.js")),
     ("/dashboard-words.js", JAVASCRIPT, include_str!("words.js")),
 ];

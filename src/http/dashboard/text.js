@@ -6,6 +6,7 @@ const REMEMBERED = 'larkhorn.language';
 
 let language = remembered() ?? (navigator.language.toLowerCase().startsWith('zh') ? 'zh-CN' : 'en');
 let formats = null;
+let skew = 0; // how far the pager's clock is ahead of this machine's
 
 function remembered() {
   try {
@@ -14,6 +15,15 @@ function remembered() {
   } catch {
     return null; // storage may be switched off
   }
+}
+
+/** The time as the pager sees it. */
+export const now = () => Date.now() + skew;
+
+/** Takes the `Date` of an answer; it counts in whole seconds, so less than two is no difference. */
+export function adjustClock(date) {
+  const ahead = Date.parse(date) - Date.now();
+  if (!Number.isNaN(ahead)) skew = Math.abs(ahead) < 2_000 ? 0 : ahead;
 }
 
 export const currentLanguage = () => language;
