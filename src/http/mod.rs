@@ -27,6 +27,7 @@ use crate::telemetry::Metrics;
 
 mod auth;
 mod body;
+mod dashboard;
 mod incidents;
 mod operations;
 mod problem;
@@ -116,6 +117,7 @@ pub fn configure(state: State) -> impl Fn(&mut ServiceConfig) + Clone {
         webhook::routes(config);
         incidents::routes(config);
         operations::routes(config);
+        dashboard::routes(config);
         config.default_service(web::to(problem::no_such_path));
     }
 }

@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod dashboard;
 mod feishu;
 mod http;
 mod rules;
