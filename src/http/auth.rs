@@ -69,8 +69,8 @@ pub(super) fn api(request: &HttpRequest, token: Option<&SecretString>) -> Result
         }
         None if is_local(request) => Ok(()),
         None => Err(unauthorized(
-            "without server.api_token this is served to the machine itself only, called localhost or by its address: \
-             set one to use it from elsewhere",
+            "without server.api_token this is served to the machine itself only, called localhost or by its \
+             address: set one to use it from elsewhere",
             "Bearer",
         )),
     }
@@ -158,8 +158,8 @@ fn same(given: &[u8], wanted: &[u8]) -> bool {
 
 fn strangers() -> Problem {
     unauthorized(
-        "no authentication is set up, so alerts are taken from this machine only, called localhost or by its address: set webhook.bearer_token, \
-         webhook.basic or webhook.grafana_hmac_secret",
+        "no authentication is set up, so alerts are taken from this machine only, called localhost or by its \
+         address: set webhook.bearer_token, webhook.basic or webhook.grafana_hmac_secret",
         "Bearer",
     )
 }
