@@ -34,9 +34,9 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), Problem> {
 /// What a sender must keep up on average, in bytes per second. One that
 /// trickles holds a connection like one that says nothing.
 const SLOWEST: f64 = 16.0 * 1024.0;
-/// Room that is made on the word of `Content-Length` alone, in bytes. A thousand
-/// alerts fit; more room is made as more arrives.
-const ROOM_MAX: usize = 1024 * 1024;
+/// Room that is made on the word of `Content-Length` alone, in bytes. Most
+/// webhooks fit; more room is made as more arrives.
+const ROOM_MAX: usize = 64 * 1024;
 
 /// The whole body, or 413 beyond the limit, 408 when it is too slow or stops, 400 when it breaks off.
 pub(super) async fn read(
