@@ -79,7 +79,11 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
         tracing::warn!("{warning}");
     }
     let rules = Arc::new(ArcSwap::from_pointee(checked.rules));
-    let cards = Arc::new(ArcSwap::from_pointee(files::read_cards(&settings)?));
+    let (cards, problems) = files::read_cards(&settings)?;
+    for problem in problems {
+        tracing::error!("{problem}; the built-in template serves");
+    }
+    let cards = Arc::new(ArcSwap::from_pointee(cards));
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     metrics.reloaded(true);
     let client = connect(&settings, &metrics)?;
@@ -138,14 +142,10 @@ impl Running {
         self.addr
     }
 
-    /// Reads rules and templates again; bad ones change nothing.
+    /// Reads rules and templates again; bad ones change nothing but the log.
     pub async fn reload(&self) {
         use http::Reload;
-        if let Err(problems) = self.reload.reload().await {
-            for problem in problems {
-                tracing::error!("not reloaded: {problem}");
-            }
-        }
+        drop(self.reload.reload().await);
     }
 
     /// Waits until the server ends by itself, which it does only in trouble.

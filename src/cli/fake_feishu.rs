@@ -9,15 +9,17 @@ use anyhow::Context;
 use super::output::say;
 use crate::app::SystemClock;
 use crate::sandbox::{self, Sandbox};
+use crate::settings::parse_listen;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// Address and port to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9120")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9120", value_parser = parse_listen)]
     listen: SocketAddr,
 }
 
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let told_to_stop = super::told_to_stop()?;
     let world = sandbox::Options { open_world: true, ..sandbox::Options::default() };
     let sandbox = Sandbox::new(Arc::new(SystemClock), world);
     let listener = TcpListener::bind(options.listen)
@@ -26,7 +28,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let running = sandbox.serve(listener)?;
     say(&format!("fake Feishu listening on {}", running.url()));
     say("Any app id and secret will do. Chats and people come to be when they are first named.");
-    super::told_to_stop().await?;
+    told_to_stop.await;
     running.stop().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,21 +16,21 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::telemetry::{self, LogFormat};
 
-/// A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
-/// 用飞书/Lark 自建值班呼叫：告警变成实时卡片、加急与置顶。
 #[derive(Debug, Parser)]
-#[command(name = "larkhorn", version, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "larkhorn", version, about = ABOUT, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Arguments {
     /// Settings file (default: larkhorn.yaml, if there is one)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What is logged: a level, or a list such as info,larkhorn=debug
-    #[arg(long, global = true, value_name = "FILTER", default_value = "info")]
-    log_level: String,
+    /// (default: info for serve, error for the others)
+    #[arg(long, global = true, value_name = "FILTER", value_parser = log_filter)]
+    log_level: Option<String>,
     /// How it is logged
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     log_format: LogStyle,
@@ -38,11 +38,19 @@ struct Arguments {
     command: Command,
 }
 
+const ABOUT: &str = "\
+A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
+用飞书/Lark 自建值班呼叫：告警变成实时卡片、加急与置顶。";
+
 const EXAMPLES: &str = "Examples:
   larkhorn demo                          see it work: no account, no configuration, no network
   larkhorn check rules                   are the rules right?
   larkhorn serve --config larkhorn.yaml  page people
   larkhorn send-test --person lin --urgent phone";
+
+fn log_filter(text: &str) -> Result<String, String> {
+    telemetry::check_filter(text).map(|()| text.to_owned())
+}
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogStyle {
@@ -67,22 +75,39 @@ enum Command {
 /// Runs the command that the arguments name.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
-    env: impl IntoIterator<Item = (String, String)>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(refused) => return output::usage(&refused),
     };
-    let env: Vec<(String, String)> = env.into_iter().collect();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(dispatch(arguments, env)));
-    outcome.unwrap_or_else(|error| {
+    let run = || {
+        let env = readable(env)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(dispatch(arguments, env))
+    };
+    run().unwrap_or_else(|error| {
         output::complain(&format!("larkhorn: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// The variables that are text. One of ours that is not is an error; those of
+/// others are none of our business.
+fn readable(env: impl IntoIterator<Item = (OsString, OsString)>) -> anyhow::Result<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (name, value) in env {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            // Its value may be a secret.
+            Err(_) if settings::is_ours(&name) => {
+                anyhow::bail!("environment variable {name}: its value is not UTF-8")
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }
 
 async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::Result<ExitCode> {
@@ -91,9 +116,9 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
     };
-    let quiet = !matches!(arguments.command, Command::Serve(_));
-    let filter = if quiet && arguments.log_level == "info" { "error" } else { &arguments.log_level };
-    telemetry::init_logs(format, filter).map_err(anyhow::Error::msg)?;
+    let usual = if matches!(arguments.command, Command::Serve(_)) { "info" } else { "error" };
+    telemetry::init_logs(format, arguments.log_level.as_deref().unwrap_or(usual))
+        .map_err(anyhow::Error::msg)?;
     let settings = || Settings::load(arguments.config.as_deref(), env);
     match arguments.command {
         Command::Serve(options) => serve::run(options, settings()?).await,
@@ -104,11 +129,68 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        ctrl_c = tokio::signal::ctrl_c() => ctrl_c,
-        _ = terminate.recv() => Ok(()),
+/// Ends at Ctrl-C or SIGTERM, which do nothing else from now on.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn usage_is_judged_before_anything_runs() {
+        let judged = |line: &str| Arguments::try_parse_from(line.split_whitespace()).map(drop);
+        for line in [
+            "larkhorn serve --listen localhost:9119",
+            "larkhorn serve --listen :0",
+            "larkhorn fake-feishu --listen [::1]:0",
+            "larkhorn --log-level info,larkhorn=trace demo",
+            "larkhorn send-test --chat sre",
+            "larkhorn send-test --person lin --urgent phone",
+            "larkhorn send-test --chat sre --person lin",
+        ] {
+            assert!(judged(line).is_ok(), "{line}: {:?}", judged(line));
+        }
+        for (line, why) in [
+            ("larkhorn serve --listen 9119", "127.0.0.1:9119"),
+            ("larkhorn check --log-level larkhorn=loud", "larkhorn=debug"),
+            ("larkhorn send-test", "--chat <NAME>"),
+            ("larkhorn send-test --urgent phone", "--person <NAME>"),
+            ("larkhorn send-test --chat sre --urgent phone", "--person <NAME>"),
+            ("larkhorn send-test --person lin --urgent loud", "none, app, sms, phone"),
+        ] {
+            let error = judged(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(why), "{line}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_heeded_though_nobody_waits_for_it_yet() {
+        for name in ["-INT", "-TERM"] {
+            let told = told_to_stop().unwrap();
+            let this = std::process::id().to_string();
+            assert!(std::process::Command::new("kill").args([name, &this]).status().unwrap().success());
+            told.await;
+        }
+    }
+
+    #[test]
+    fn only_variables_of_ours_have_to_be_text() {
+        let broken = || OsString::from_vec(vec![0xff]);
+        let foreign = [(broken(), "x".into()), ("JUNK".into(), broken()), ("LANG".into(), "C".into())];
+        assert_eq!(readable(foreign).unwrap(), [("LANG".to_owned(), "C".to_owned())]);
+        let error = readable([("LARKHORN__FEISHU__APP_SECRET".into(), broken())]).unwrap_err();
+        assert!(error.to_string().contains("LARKHORN__FEISHU__APP_SECRET"), "{error}");
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, SystemClock};
-use crate::settings::Settings;
+use crate::settings::{Settings, parse_listen};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// Address and port to listen on, in place of server.listen
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
     listen: Option<SocketAddr>,
     /// Rules file or folder, in place of rules
     #[arg(long, value_name = "PATH")]
@@ -28,14 +28,11 @@ pub(super) async fn run(options: Options, mut settings: Settings) -> anyhow::Res
         settings.rules = rules;
     }
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut told_to_stop = std::pin::pin!(super::told_to_stop()?);
     let mut pager = app::start(settings, Arc::new(SystemClock)).await?;
-    let mut told_to_stop = std::pin::pin!(super::told_to_stop());
     loop {
         tokio::select! {
-            told = &mut told_to_stop => {
-                told?;
-                break;
-            }
+            () = &mut told_to_stop => break,
             _ = hang_up.recv() => pager.reload().await,
             error = pager.ended() => return Err(error),
         }

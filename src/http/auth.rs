@@ -69,7 +69,8 @@ pub(super) fn api(request: &HttpRequest, token: Option<&SecretString>) -> Result
         }
         None if is_local(request) => Ok(()),
         None => Err(unauthorized(
-            "without server.api_token this is served to the machine itself only: set one to use it from elsewhere",
+            "without server.api_token this is served to the machine itself only, called localhost or by its \
+             address: set one to use it from elsewhere",
             "Bearer",
         )),
     }
@@ -111,8 +112,21 @@ fn is_local(request: &HttpRequest) -> bool {
     let loopback = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let foreign =
         ["Forwarded", "X-Forwarded-For", "X-Real-IP"].iter().any(|h| request.headers().contains_key(*h))
-            || text(request, "Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none");
+            || text(request, "Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none")
+            || !names_this_machine(request);
     loopback && !foreign
+}
+
+/// Whether the request was meant for an address or for `localhost`. A browser
+/// shows here when a page's own name was made to point at this machine (DNS
+/// rebinding), and tells nothing else then.
+fn names_this_machine(request: &HttpRequest) -> bool {
+    let Some(host) = request.headers().get(header::HOST) else { return true };
+    let Ok(host) = host.to_str() else { return false };
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::Ipv4Addr>().is_ok()
+        || host.starts_with('[')
 }
 
 fn has_bearer(request: &HttpRequest, token: &SecretString) -> bool {
@@ -144,8 +158,8 @@ fn same(given: &[u8], wanted: &[u8]) -> bool {
 
 fn strangers() -> Problem {
     unauthorized(
-        "no authentication is set up, so alerts are taken from this machine only: set webhook.bearer_token, \
-         webhook.basic or webhook.grafana_hmac_secret",
+        "no authentication is set up, so alerts are taken from this machine only, called localhost or by its \
+         address: set webhook.bearer_token, webhook.basic or webhook.grafana_hmac_secret",
         "Bearer",
     )
 }
@@ -208,6 +222,13 @@ mod tests {
             ("Sec-Fetch-Site", "same-site", false),
             ("Sec-Fetch-Site", "same-origin", true),
             ("Sec-Fetch-Site", "none", true),
+            ("Host", "localhost:9119", true),
+            ("Host", "LOCALHOST", true),
+            ("Host", "127.0.0.1:9119", true),
+            ("Host", "[::1]:9119", true),
+            ("Host", "evil.example:9119", false),
+            ("Host", "127.0.0.1.evil.example", false),
+            ("Host", "", false),
         ] {
             let request = from("127.0.0.1:5").insert_header((header, value)).to_http_request();
             assert_eq!(is_local(&request), local, "{header}: {value}");

@@ -21,14 +21,23 @@ pub enum LogFormat {
 /// `filter` is a level or a list such as `info,larkhorn=debug`. Errors: the
 /// filter cannot be read, or logging has been started before.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
-    let parsed = EnvFilter::try_new(filter).map_err(|e| {
-        format!("log filter {filter:?}: {e}; write a level or a list such as info,larkhorn=debug")
-    })?;
+    let parsed = parse(filter)?;
     match format {
         LogFormat::Text => text(parsed, io::stderr).try_init(),
         LogFormat::Json => json(parsed, io::stderr).try_init(),
     }
     .map_err(|e| format!("cannot start logging: {e}"))
+}
+
+/// Whether [`init_logs`] can read the filter, or why not.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    parse(filter).map(drop)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|e| {
+        format!("log filter {filter:?}: {e}; write a level or a list such as info,larkhorn=debug")
+    })
 }
 
 fn text<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
@@ -74,11 +83,14 @@ impl<W: Write> Write for OneLineWriter<W> {
     }
 }
 
-/// The text with control characters and Unicode's line separators escaped.
+/// The text with control characters, Unicode's line separators and what turns
+/// the reading direction escaped.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 1);
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+        if c.is_control()
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+        {
             line.extend(c.escape_default());
         } else {
             line.push(c);
@@ -115,7 +127,7 @@ mod tests {
         }
     }
 
-    const HOSTILE: &str = "disk full\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J\r\u{2028}end 磁盘";
+    const HOSTILE: &str = "disk full\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J\u{9b}2J\r\u{2028}end \u{202e}kcehc\u{2069} 磁盘";
 
     fn captured(log: &Captured) -> String {
         String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
@@ -130,7 +142,11 @@ mod tests {
         });
         let written = captured(&log);
         assert_eq!(written.lines().count(), 1, "{written:?}");
-        assert!(written.ends_with('\n') && !written.contains(['\u{1b}', '\r', '\u{2028}']), "{written:?}");
+        assert!(
+            written.ends_with('\n')
+                && !written.contains(['\u{1b}', '\u{9b}', '\r', '\u{2028}', '\u{202e}', '\u{2069}']),
+            "{written:?}"
+        );
         assert!(written.contains("disk full\\n2026") && written.contains("磁盘"), "{written:?}");
     }
 
