@@ -48,6 +48,8 @@ pub struct Sighting {
     pub status: AlertStatus,
     /// Start of the firing meant; `None` where the sender gives none.
     pub starts_at: Option<Timestamp>,
+    /// End of the firing meant; `None` while it fires, or where the sender gives none.
+    pub ends_at: Option<Timestamp>,
     /// How bad it is by the rules of now.
     pub severity: Severity,
 }

@@ -281,6 +281,7 @@ fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>]) -> 
         fingerprint: alert.fingerprint,
         status: alert.status,
         starts_at: alert.starts_at,
+        ends_at: alert.ends_at,
         severity: rules.severity(&alert.labels).clone(),
     });
     Observation {

@@ -1,0 +1,37 @@
+//! What went wrong once: each story ended in a page too few, or one too many.
+
+use jiff::SignedDuration;
+use larkhorn::domain::Urgent::{App, Phone};
+use larkhorn::sandbox::{Api, Outcome};
+use larkhorn::settings::UrgentVia;
+
+use crate::alerts::{Told, Webhook, fires, recovers};
+use crate::life::{RULES, minutes};
+use crate::world::World;
+
+fn seconds(n: i64) -> SignedDuration {
+    SignedDuration::from_secs(n)
+}
+
+#[tokio::test]
+async fn a_recovery_told_by_a_peer_that_saw_the_start_earlier_counts() {
+    let mut world = World::new(RULES);
+    let began = world.now();
+    world.post(fires("Fire", "warning", began)).await;
+    world.expect_urgent(App, "lin");
+    world.advance(minutes(5)).await;
+    // Grafana's replicas each evaluate for themselves: this one saw it begin three seconds before.
+    world.post(recovers("Fire", "warning", began - seconds(3))).await;
+    world.expect(&["edit green Fire in oc_sre"]);
+}
+
+#[tokio::test]
+async fn the_end_of_an_earlier_firing_does_not_end_this_one() {
+    let mut world = World::new(RULES);
+    let began = world.now();
+    world.post(fires("Fire", "warning", began)).await;
+    world.expect_urgent(App, "lin");
+    // It ends a minute after its start: before this firing began.
+    world.post(recovers("Fire", "warning", began - minutes(5))).await;
+    world.expect_nothing();
+}
