@@ -35,3 +35,18 @@ async fn the_end_of_an_earlier_firing_does_not_end_this_one() {
     world.post(recovers("Fire", "warning", began - minutes(5))).await;
     world.expect_nothing();
 }
+
+#[tokio::test]
+async fn a_recovery_reaches_an_incident_that_another_source_opened() {
+    let mut world =
+        World::new(&RULES.replace("group_by: [instance]}", "group_by: [alertname]}"));
+    let since = world.now();
+    let told = |instance| Told { name: "PerInstance", severity: "info", instance, since };
+    world.post_from("east", Webhook::of("e").firing(told("a")).body()).await;
+    world.post_from("west", Webhook::of("w").firing(told("b")).body()).await;
+    world.expect(&["card blue PerInstance in oc_sre", "edit blue PerInstance in oc_sre"]);
+    world.post_from("west", Webhook::of("w").resolved(told("b")).body()).await;
+    world.expect(&["edit blue PerInstance in oc_sre"]);
+    world.post_from("east", Webhook::of("e").resolved(told("a")).body()).await;
+    world.expect(&["edit green PerInstance in oc_sre"]);
+}

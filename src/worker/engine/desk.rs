@@ -46,7 +46,7 @@ impl Desk {
     pub(super) async fn load(&mut self, store: &dyn Store, parcels: &[Parcel]) -> Result<(), StoreError> {
         let mut lookup = Lookup::default();
         for parcel in parcels {
-            lookup.keys.extend(parcel.firing.keys().cloned());
+            lookup.keys.extend(parcel.firing.keys().chain(parcel.ended.keys()).cloned());
             let recovered = parcel.resolved.iter().filter_map(|at| parcel.alerts.get(*at));
             lookup.holders.extend(recovered.map(|alert| (parcel.source.clone(), alert.fingerprint)));
         }
@@ -173,14 +173,31 @@ impl Desk {
             entry.0 = Some(*rule);
             entry.1.extend(alerts);
         }
+        for (at, slot) in self.holders_of_resolved(parcel) {
+            whose.entry(Whose::Slot(slot)).or_default().1.push(at);
+        }
+        whose
+    }
+
+    /// Which slots hold which of the parcel's recovered alerts: those of its
+    /// source, and those that its labels lead to.
+    fn holders_of_resolved(&self, parcel: &Parcel) -> BTreeSet<(usize, usize)> {
+        let holds = |slot: usize, at: usize| {
+            let fingerprint = parcel.alerts.get(at).map(|alert| alert.fingerprint);
+            let slot = self.slots.get(slot);
+            slot.zip(fingerprint).is_some_and(|(s, f)| s.incident.standing.members.contains_key(&f))
+        };
+        let mut found = BTreeSet::new();
         for at in &parcel.resolved {
             let Some(alert) = parcel.alerts.get(*at) else { continue };
             let holders = self.holders.get(&(parcel.source.clone(), alert.fingerprint));
-            for slot in holders.into_iter().flatten() {
-                whose.entry(Whose::Slot(*slot)).or_default().1.push(*at);
-            }
+            found.extend(holders.into_iter().flatten().map(|slot| (*at, *slot)));
         }
-        whose
+        for (key, alerts) in &parcel.ended {
+            let Some(slot) = self.by_key.get(key) else { continue };
+            found.extend(alerts.iter().filter(|at| holds(*slot, **at)).map(|at| (*at, *slot)));
+        }
+        found
     }
 
     /// Keeps the texts of alerts whose part in the incident changed.
