@@ -288,6 +288,8 @@ pub trait Store: Send + Sync + 'static {
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError>;
 
     /// Commits decisions; the ids of the changed incidents, in order of `changes`.
+    /// Buzzes of an incident that is no longer triggered are dropped, unless
+    /// they are being worked on.
     async fn commit(&self, commit: Commit) -> Result<Vec<IncidentId>, StoreError>;
 
     /// One incident; `None` if there is none with that id.

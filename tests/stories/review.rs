@@ -50,3 +50,36 @@ async fn a_recovery_reaches_an_incident_that_another_source_opened() {
     world.post_from("east", Webhook::of("e").resolved(told("a")).body()).await;
     world.expect(&["edit green PerInstance in oc_sre"]);
 }
+
+#[tokio::test]
+async fn a_call_that_was_never_made_is_not_made_up_for_after_a_return() {
+    let mut world = World::new(RULES);
+    let began = world.now();
+    world.trouble(Api::UrgentPhone, None, Outcome::Http(502));
+    world.post(fires("Fire", "critical", began)).await;
+    world.advance(seconds(10)).await;
+    world.post(recovers("Fire", "critical", began)).await;
+    world.mend();
+    world.advance(seconds(10)).await;
+    world.expect(&[
+        "card red Fire in oc_sre",
+        "text …",
+        "pin lin oc_sre",
+        "edit green Fire in oc_sre",
+        "unpin lin oc_sre",
+    ]);
+    world.post(fires("Fire", "critical", world.now())).await;
+    world.advance(minutes(5)).await;
+    world.expect(&["edit red Fire in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
+}
+
+#[tokio::test]
+async fn a_flap_within_one_turn_calls_once() {
+    let mut world = World::new(RULES);
+    let began = world.now();
+    world.accept(fires("Fire", "critical", began)).await;
+    world.accept(recovers("Fire", "critical", began)).await;
+    world.accept(fires("Fire", "critical", began + seconds(1))).await;
+    world.settle().await;
+    world.expect(&["card red Fire in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
+}

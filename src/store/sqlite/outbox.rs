@@ -353,6 +353,25 @@ fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Drops the buzzes of an incident that nobody is working on: should it come
+/// back, it pages anew.
+pub(super) fn withdraw_buzzes(conn: &Connection, incident: IncidentId) -> Result<(), StoreError> {
+    let mut delete = conn.prepare_cached(
+        "DELETE FROM outbox
+         WHERE kind = 'buzz' AND incident_id = ?1 AND lease_until IS NULL RETURNING id, place",
+    )?;
+    let withdrawn = delete.query_map([incident.0], |row| {
+        Ok(JobRow {
+            id: row.get(0)?,
+            owner: Some(incident.0),
+            kind: "buzz".to_owned(),
+            place: row.get(1)?,
+        })
+    })?;
+    let withdrawn = withdrawn.collect::<Result<Vec<_>, _>>()?;
+    withdrawn.iter().try_for_each(|job| remove(conn, job))
+}
+
 /// Lets the oldest post or buzz of a place have its turn.
 fn next_turn(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     conn.prepare_cached(

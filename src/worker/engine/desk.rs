@@ -227,7 +227,10 @@ impl Slot {
                     }
                 }
                 Effect::Refresh => self.refresh = true,
-                Effect::Unpin => self.pins = PinChange::Release,
+                Effect::Unpin => {
+                    self.pins = PinChange::Release;
+                    self.jobs.retain(|new| !matches!(new.job, Job::Buzz { .. }));
+                }
                 Effect::Note(what) => self.note(what, now),
                 Effect::Page { step, round, recipients, urgent } => {
                     self.incident.pin |= opening::wants_pin(rule, &self.incident.standing.severity);
