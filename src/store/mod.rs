@@ -92,7 +92,9 @@ pub struct HeldAlert {
 /// Work to be put into the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
-    /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits already.
+    /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits
+    /// already, [`Job::Post`] into one that was put off without holding its lane.
+    /// A [`Job::Buzz`] lends its priority to what goes before it in its lane.
     pub job: Job,
     /// [`Job::priority`]; 0 goes first.
     pub priority: u8,

@@ -1,7 +1,7 @@
 //! What went wrong once: each story ended in a page too few, or one too many.
 
 use jiff::SignedDuration;
-use larkhorn::domain::Urgent::{App, Phone};
+use larkhorn::domain::Urgent::App;
 use larkhorn::sandbox::{Api, Outcome};
 use larkhorn::settings::UrgentVia;
 
@@ -82,4 +82,24 @@ async fn a_flap_within_one_turn_calls_once() {
     world.accept(fires("Fire", "critical", began + seconds(1))).await;
     world.settle().await;
     world.expect(&["card red Fire in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
+}
+
+#[tokio::test]
+async fn a_flap_during_an_outage_makes_one_card() {
+    let mut world = World::new(RULES);
+    let began = world.now();
+    world.trouble(Api::Send, None, Outcome::Http(502));
+    world.trouble(Api::Reply, None, Outcome::Http(502));
+    world.post(fires("Fire", "warning", began)).await;
+    world.advance(minutes(2)).await;
+    world.post(recovers("Fire", "warning", began)).await;
+    world.advance(seconds(1)).await;
+    world.post(fires("Fire", "warning", world.now())).await;
+    world.advance(minutes(2)).await;
+    world.mend();
+    world.advance(minutes(5)).await;
+    let cards = world.sandbox.messages("oc_sre").iter().filter(|m| m.is_card()).count();
+    let buzzes = world.sandbox.buzzes().len();
+    world.expect_any();
+    assert_eq!((cards, buzzes), (1, 1));
 }
