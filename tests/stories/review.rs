@@ -103,3 +103,84 @@ async fn a_flap_during_an_outage_makes_one_card() {
     world.expect_any();
     assert_eq!((cards, buzzes), (1, 1));
 }
+
+#[tokio::test]
+async fn who_needs_no_looking_up_is_paged_while_the_directory_is_down() {
+    let mut world =
+        World::new(&RULES.replace("chat: sre, notify: [mara]}", "chat: sre, notify: [mara, lin]}"));
+    world.trouble(Api::BatchGetId, None, Outcome::Http(503));
+    world.post(fires("Mail", "critical", world.now())).await;
+    world.advance(minutes(1)).await;
+    world.expect(&["card red Mail in oc_sre", "text …", "phone lin"]);
+    world.mend();
+    world.advance(minutes(1)).await;
+    world.expect(&["text …", "phone mara", "pin lin oc_sre", "pin mara oc_sre"]);
+}
+
+#[tokio::test]
+async fn a_used_up_quota_makes_the_page_quieter_not_silent() {
+    let mut world = World::new(RULES);
+    world.sandbox.set_quota(Some(1), Some(0));
+    world.post(fires("Fire", "critical", world.now())).await;
+    world.expect(&["card red Fire in oc_sre", "text …", "sms lin", "pin lin oc_sre"]);
+    world.post(fires("Smoke", "critical", world.now())).await;
+    world.expect(&["card red Smoke in oc_sre", "text …", "app lin"]);
+}
+
+#[tokio::test]
+async fn who_was_refused_is_paged_directly_even_if_the_rest_of_the_call_fails() {
+    // Two kinds of ids are two calls: lin is reached and otto refused, then the quota is used up.
+    let rules = RULES
+        .replace("mara: {email: mara@example.com}", "mara: {user_id: mara}")
+        .replace("chat: sre, notify: [lin, otto]}", "chat: sre, notify: [lin, otto, mara]}");
+    let mut world = World::new(&rules);
+    world.sandbox.set_quota(Some(0), Some(1));
+    world.post(fires("Stranger", "critical", world.now())).await;
+    world.advance(minutes(2)).await;
+    world.expect(&[
+        "card red Stranger in oc_sre",
+        "text …",
+        "phone lin",
+        "pin lin oc_sre",
+        "pin mara oc_sre",
+        "card red Stranger in otto",
+        "text …",
+        "app otto",
+        "text …",
+        "app mara",
+    ]);
+}
+
+#[tokio::test]
+async fn a_call_on_the_card_itself_is_not_repeated_at_once_after_a_crash() {
+    let mut world = World::new(RULES);
+    world.urgent_via = UrgentVia::Message;
+    world.trouble(Api::UrgentPhone, Some(1), Outcome::Latency(60_000));
+    world.accept(fires("Fire", "critical", world.now())).await;
+    let mut world = world.crash_when(|sandbox| !sandbox.buzzes().is_empty()).await;
+    world.advance(seconds(59)).await;
+    world.expect(&["card red Fire in oc_sre", "phone lin", "pin lin oc_sre"]);
+    world.advance(seconds(2)).await;
+    world.expect(&["phone lin"]);
+}
+
+#[tokio::test]
+async fn nobody_is_called_about_what_recovers_while_the_line_is_sent() {
+    let mut world = World::new(RULES);
+    let began = world.now();
+    world.accept(fires("Fire", "critical", began)).await;
+    world.decide().await;
+    world.trouble(Api::Reply, Some(1), Outcome::Latency(1500));
+    world.deliver_while(|sandbox| !sandbox.messages("oc_sre").is_empty(), async || {}).await;
+    world
+        .deliver_while(
+            |sandbox| sandbox.messages("oc_sre").len() == 2,
+            async || {
+                world.accept(recovers("Fire", "critical", began)).await;
+                world.decide().await;
+            },
+        )
+        .await;
+    world.settle().await;
+    world.expect(&["card green Fire in oc_sre", "text …"]);
+}
