@@ -184,3 +184,21 @@ async fn nobody_is_called_about_what_recovers_while_the_line_is_sent() {
     world.settle().await;
     world.expect(&["card green Fire in oc_sre", "text …"]);
 }
+
+#[tokio::test]
+async fn what_comes_back_under_another_name_is_called_by_it() {
+    let mut world = World::new(RULES);
+    let since = world.now();
+    let told = |name, since| Told { name, severity: "critical", instance: "a", since };
+    world.post(Webhook::of("g").firing(told("DiskFull", since)).body()).await;
+    world.post(Webhook::of("g").resolved(told("DiskFull", since)).body()).await;
+    world.expect_any();
+    world.advance(minutes(3)).await;
+    world.post(Webhook::of("g").firing(told("CpuHot", world.now())).body()).await;
+    world.expect(&[
+        "edit red CpuHot in oc_sre",
+        "text [critical] CpuHot …",
+        "phone lin",
+        "pin lin oc_sre",
+    ]);
+}

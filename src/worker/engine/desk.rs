@@ -90,6 +90,9 @@ impl Desk {
                 Whose::Slot(slot) => {
                     let before = self.slots.get(slot).map(|s| s.incident.standing.clone());
                     self.advance(slot, Event::Observed(observation), rules, roster, now);
+                    if let Some(about) = about(rules, &alerts) {
+                        self.rename(slot, about, before.as_ref());
+                    }
                     self.join(slot, &alerts, before.as_ref());
                     slot
                 }
@@ -198,6 +201,21 @@ impl Desk {
             found.extend(alerts.iter().filter(|at| holds(*slot, **at)).map(|at| (*at, *slot)));
         }
         found
+    }
+
+    /// What came back, or got worse, is called by what burns now.
+    fn rename(&mut self, slot: usize, about: (&Alert<'static>, Labels<'static>), before: Option<&Standing>) {
+        let (Some(slot), Some(before)) = (self.slots.get_mut(slot), before) else { return };
+        let ((worst, shared), incident) = (about, &mut slot.incident);
+        let returned = incident.standing.reopens > before.reopens;
+        if returned {
+            incident.labels = shared;
+        }
+        if returned || incident.standing.severity.outranks(&before.severity) {
+            let shared = incident.labels.common(&worst.labels);
+            incident.title = opening::title(&shared, worst);
+            incident.summary = opening::summary(worst);
+        }
     }
 
     /// Keeps the texts of alerts whose part in the incident changed.
