@@ -67,6 +67,12 @@ fn is_older(sighting: &Sighting, held: &Member) -> bool {
     matches!((sighting.starts_at, held.starts_at), (Some(new), Some(old)) if new < old)
 }
 
+/// Whether a firing that began then is old news of an alert that has recovered.
+pub(super) fn is_late_copy(held: &Member, starts_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let recovered = held.state == MemberState::Resolved && starts_at.is_some() && starts_at <= held.starts_at;
+    recovered && now.duration_since(held.changed_at) <= LATE_COPY
+}
+
 /// The state an alert is in after a sighting; `None` if the sighting is no news.
 fn news(held: Option<&Member>, sighting: &Sighting, now: Timestamp) -> Option<MemberState> {
     let Some(held) = held else {
@@ -85,10 +91,7 @@ fn news(held: Option<&Member>, sighting: &Sighting, now: Timestamp) -> Option<Me
         (MemberState::Firing, AlertStatus::Resolved) => Some(MemberState::Resolved),
         (MemberState::Resolved, AlertStatus::Resolved) => None,
         (MemberState::Resolved, AlertStatus::Firing) => {
-            let late_copy = same_firing
-                && sighting.starts_at.is_some()
-                && now.duration_since(held.changed_at) <= LATE_COPY;
-            (!late_copy).then_some(MemberState::Firing)
+            (!is_late_copy(held, sighting.starts_at, now)).then_some(MemberState::Firing)
         }
     }
 }

@@ -158,6 +158,17 @@ pub fn takes(standing: &Standing, reopen_within: SignedDuration, now: Timestamp)
     standing.resolved_at().is_none_or(|at| now.duration_since(at) <= reopen_within)
 }
 
+/// Whether a firing that began at `starts_at` is a late copy of one that this
+/// incident has just seen end: no reason to open another.
+pub fn is_late_copy(
+    standing: &Standing,
+    fingerprint: Fingerprint,
+    starts_at: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    standing.members.get(&fingerprint).is_some_and(|held| members::is_late_copy(held, starts_at, now))
+}
+
 fn observe(
     standing: &mut Standing,
     observation: Observation,

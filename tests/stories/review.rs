@@ -202,3 +202,18 @@ async fn what_comes_back_under_another_name_is_called_by_it() {
         "pin lin oc_sre",
     ]);
 }
+
+#[tokio::test]
+async fn a_late_copy_opens_nothing_even_where_nothing_is_reopened() {
+    let mut world = World::new(&RULES.replace(
+        "{name: rest, chat: sre, notify: [lin]}",
+        "{name: rest, chat: sre, notify: [lin], reopen_within: 0s}",
+    ));
+    let began = world.now();
+    world.post(fires("Late", "warning", began)).await;
+    world.post(recovers("Late", "warning", began)).await;
+    world.expect_any();
+    world.advance(seconds(20)).await;
+    world.post(fires("Late", "warning", began)).await;
+    world.expect_nothing();
+}

@@ -174,7 +174,14 @@ impl Desk {
                 .map_or_else(|| Whose::New(key.clone()), |s| Whose::Slot(*s));
             let entry = whose.entry(owner).or_default();
             entry.0 = Some(*rule);
-            entry.1.extend(alerts);
+            let last = self.by_key.get(key).and_then(|slot| self.slots.get(*slot));
+            entry.1.extend(alerts.iter().filter(|at| {
+                let copied = last.zip(parcel.alerts.get(**at)).is_some_and(|(slot, alert)| {
+                    let standing = &slot.incident.standing;
+                    escalation::is_late_copy(standing, alert.fingerprint, alert.starts_at, now)
+                });
+                !copied
+            }));
         }
         for (at, slot) in self.holders_of_resolved(parcel) {
             whose.entry(Whose::Slot(slot)).or_default().1.push(at);
