@@ -38,8 +38,7 @@ async fn the_end_of_an_earlier_firing_does_not_end_this_one() {
 
 #[tokio::test]
 async fn a_recovery_reaches_an_incident_that_another_source_opened() {
-    let mut world =
-        World::new(&RULES.replace("group_by: [instance]}", "group_by: [alertname]}"));
+    let mut world = World::new(&RULES.replace("group_by: [instance]}", "group_by: [alertname]}"));
     let since = world.now();
     let told = |instance| Told { name: "PerInstance", severity: "info", instance, since };
     world.post_from("east", Webhook::of("e").firing(told("a")).body()).await;
@@ -195,12 +194,7 @@ async fn what_comes_back_under_another_name_is_called_by_it() {
     world.expect_any();
     world.advance(minutes(3)).await;
     world.post(Webhook::of("g").firing(told("CpuHot", world.now())).body()).await;
-    world.expect(&[
-        "edit red CpuHot in oc_sre",
-        "text [critical] CpuHot …",
-        "phone lin",
-        "pin lin oc_sre",
-    ]);
+    world.expect(&["edit red CpuHot in oc_sre", "text [critical] CpuHot …", "phone lin", "pin lin oc_sre"]);
 }
 
 #[tokio::test]

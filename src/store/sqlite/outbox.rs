@@ -380,12 +380,7 @@ pub(super) fn withdraw_buzzes(conn: &Connection, incident: IncidentId) -> Result
          WHERE kind = 'buzz' AND incident_id = ?1 AND lease_until IS NULL RETURNING id, place",
     )?;
     let withdrawn = delete.query_map([incident.0], |row| {
-        Ok(JobRow {
-            id: row.get(0)?,
-            owner: Some(incident.0),
-            kind: "buzz".to_owned(),
-            place: row.get(1)?,
-        })
+        Ok(JobRow { id: row.get(0)?, owner: Some(incident.0), kind: "buzz".to_owned(), place: row.get(1)? })
     })?;
     let withdrawn = withdrawn.collect::<Result<Vec<_>, _>>()?;
     withdrawn.iter().try_for_each(|job| remove(conn, job))

@@ -64,7 +64,7 @@ impl Courier {
         };
         // Sending the line took its time.
         let now = self.incident(claim).await?;
-        if !now.is_some_and(|incident| incident.standing.phase() == Phase::Triggered) {
+        if now.is_none_or(|incident| incident.standing.phase() != Phase::Triggered) {
             return Ok(Outcome::done());
         }
         self.urge(&buzz, &known, &line).await
