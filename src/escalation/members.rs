@@ -2,7 +2,8 @@
 //!
 //! Senders repeat themselves, retry, and speak through two mouths (HA pairs),
 //! so the same news comes twice and old news comes late. An alert's `startsAt`
-//! orders its firings; within one firing, recovery is the later news.
+//! orders its firings; within one firing, recovery is the later news. Replicas
+//! that disagree about the start still end the firing that is known.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,11 +50,27 @@ pub(super) fn apply(standing: &mut Standing, sightings: &[Sighting], now: Timest
             MemberState::Resolved => change.recovered += 1,
             MemberState::Firing => {}
         }
-        let member = Member { state, starts_at: sighting.starts_at, changed_at: now };
+        let starts_at = if held.is_some_and(|held| is_older(sighting, held)) {
+            held.and_then(|held| held.starts_at)
+        } else {
+            sighting.starts_at
+        };
+        let member = Member { state, starts_at, changed_at: now };
         standing.members.insert(sighting.fingerprint, member);
         change.touched = true;
     }
     change
+}
+
+/// Whether a sighting speaks of a firing that began before the one that is known.
+fn is_older(sighting: &Sighting, held: &Member) -> bool {
+    matches!((sighting.starts_at, held.starts_at), (Some(new), Some(old)) if new < old)
+}
+
+/// Whether a firing that began then is old news of an alert that has recovered.
+pub(super) fn is_late_copy(held: &Member, starts_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let recovered = held.state == MemberState::Resolved && starts_at.is_some() && starts_at <= held.starts_at;
+    recovered && now.duration_since(held.changed_at) <= LATE_COPY
 }
 
 /// The state an alert is in after a sighting; `None` if the sighting is no news.
@@ -61,8 +78,12 @@ fn news(held: Option<&Member>, sighting: &Sighting, now: Timestamp) -> Option<Me
     let Some(held) = held else {
         return (sighting.status == AlertStatus::Firing).then_some(MemberState::Firing);
     };
-    if matches!((sighting.starts_at, held.starts_at), (Some(new), Some(old)) if new < old) {
-        return None;
+    if is_older(sighting, held) {
+        // Replicas that evaluate for themselves do not agree on the start. An end
+        // after the start we hold is the end of this firing, whoever tells it.
+        let ends_this = matches!((sighting.ends_at, held.starts_at), (Some(end), Some(start)) if end > start);
+        let recovers = held.state == MemberState::Firing && sighting.status == AlertStatus::Resolved;
+        return (recovers && ends_this).then_some(MemberState::Resolved);
     }
     let same_firing = sighting.starts_at == held.starts_at;
     match (held.state, sighting.status) {
@@ -70,10 +91,7 @@ fn news(held: Option<&Member>, sighting: &Sighting, now: Timestamp) -> Option<Me
         (MemberState::Firing, AlertStatus::Resolved) => Some(MemberState::Resolved),
         (MemberState::Resolved, AlertStatus::Resolved) => None,
         (MemberState::Resolved, AlertStatus::Firing) => {
-            let late_copy = same_firing
-                && sighting.starts_at.is_some()
-                && now.duration_since(held.changed_at) <= LATE_COPY;
-            (!late_copy).then_some(MemberState::Firing)
+            (!is_late_copy(held, sighting.starts_at, now)).then_some(MemberState::Firing)
         }
     }
 }

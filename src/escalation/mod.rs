@@ -48,6 +48,8 @@ pub struct Sighting {
     pub status: AlertStatus,
     /// Start of the firing meant; `None` where the sender gives none.
     pub starts_at: Option<Timestamp>,
+    /// End of the firing meant; `None` while it fires, or where the sender gives none.
+    pub ends_at: Option<Timestamp>,
     /// How bad it is by the rules of now.
     pub severity: Severity,
 }
@@ -154,6 +156,17 @@ pub fn advance(
 /// resolved no longer than `reopen_within` ago.
 pub fn takes(standing: &Standing, reopen_within: SignedDuration, now: Timestamp) -> bool {
     standing.resolved_at().is_none_or(|at| now.duration_since(at) <= reopen_within)
+}
+
+/// Whether a firing that began at `starts_at` is a late copy of one that this
+/// incident has just seen end: no reason to open another.
+pub fn is_late_copy(
+    standing: &Standing,
+    fingerprint: Fingerprint,
+    starts_at: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    standing.members.get(&fingerprint).is_some_and(|held| members::is_late_copy(held, starts_at, now))
 }
 
 fn observe(

@@ -56,7 +56,7 @@ fn ladder() -> Policy {
 
 fn sighting(alert: u64, status: AlertStatus, started: i64, level: &str) -> Sighting {
     let (fingerprint, starts_at) = (Fingerprint(alert), Some(at(started)));
-    Sighting { fingerprint, status, starts_at, severity: severity(level) }
+    Sighting { fingerprint, status, starts_at, ends_at: None, severity: severity(level) }
 }
 
 fn seen(sightings: Vec<Sighting>) -> Observation {

@@ -93,8 +93,13 @@ pub struct HeldAlert {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
     /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits
+<<<<<<< HEAD
     /// already: the earlier time counts, unless that one backs off after a
     /// failure. Folded into one that is claimed, they run once more afterwards.
+=======
+    /// already, [`Job::Post`] into one that was put off without holding its lane.
+    /// A [`Job::Buzz`] lends its priority to what goes before it in its lane.
+>>>>>>> review
     pub job: Job,
     /// [`Job::priority`]; 0 goes first.
     pub priority: u8,
@@ -297,6 +302,8 @@ pub trait Store: Send + Sync + 'static {
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError>;
 
     /// Commits decisions; the ids of the changed incidents, in order of `changes`.
+    /// Buzzes of an incident that is no longer triggered are dropped, unless
+    /// they are being worked on.
     async fn commit(&self, commit: Commit) -> Result<Vec<IncidentId>, StoreError>;
 
     /// One incident; `None` if there is none with that id.

@@ -16,4 +16,5 @@ mod alerts;
 mod bad_luck;
 mod delivery;
 mod life;
+mod review;
 mod world;

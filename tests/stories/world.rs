@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use larkhorn::domain::{Clock, Incident, RecordedEntry, SourceKind, Urgent};
+use larkhorn::domain::{Clock, Incident, RecordedEntry, Urgent};
 use larkhorn::feishu::{Cards, Client, ClientConfig, Observer};
 use larkhorn::rules::{RuleSet, SourceFile};
 use larkhorn::sandbox::{Account, Fault, Limits, Message, Options, Outcome, Pinned, Running, Sandbox};
@@ -52,6 +52,7 @@ pub(crate) struct World {
     running: Running,
     rules: Arc<ArcSwap<RuleSet>>,
     templates: Vec<(String, String)>,
+    pub(crate) urgent_via: UrgentVia,
     metrics: Metrics,
     folder: tempfile::TempDir,
     seen: Seen,
@@ -103,6 +104,7 @@ impl World {
             running,
             rules: Arc::new(ArcSwap::from_pointee(rule_set(rules))),
             templates: Vec::new(),
+            urgent_via: UrgentVia::Reply,
             metrics: Metrics::new("story"),
             folder,
             seen: Seen::default(),
@@ -141,7 +143,7 @@ impl World {
         let (cards, _) = Cards::new(Locale::En, zone, &self.templates);
         let cards = Arc::new(ArcSwap::from_pointee(cards));
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Courier::new(self.store(), client, cards, self.metrics.clone(), clock, UrgentVia::Reply)
+        Courier::new(self.store(), client, cards, self.metrics.clone(), clock, self.urgent_via)
     }
 
     /// A webhook comes in and all that follows at once happens.
@@ -152,20 +154,42 @@ impl World {
 
     /// A webhook comes in; nothing else happens yet.
     pub(crate) async fn accept(&self, body: impl AsRef<str>) {
-        let body = body.as_ref();
+        self.keep(None, body.as_ref()).await;
+    }
+
+    /// A webhook of a source with a name of its own comes in, and all that follows at once happens.
+    pub(crate) async fn post_from(&mut self, source: &str, body: impl AsRef<str>) {
+        self.keep(Some(source), body.as_ref()).await;
+        self.settle().await;
+    }
+
+    async fn keep(&self, source: Option<&str>, body: &str) {
         let (kind, _) = sources::inspect(Hint::Any, body.as_bytes()).unwrap();
-        let source = match kind {
-            SourceKind::Alertmanager => "alertmanager",
-            SourceKind::Grafana => "grafana",
-            SourceKind::GrafanaLegacy => "grafana-legacy",
-        };
         let delivery = NewDelivery {
-            source: source.to_owned(),
+            source: source.unwrap_or(kind.as_str()).to_owned(),
             kind,
             body: body.to_owned().into(),
             received_at: self.now(),
         };
         self.store().accept(delivery).await.unwrap();
+    }
+
+    /// The courier carries out one helping of jobs; `meanwhile` happens once
+    /// the phones show something.
+    pub(crate) async fn deliver_while(
+        &self,
+        shows: impl Fn(&Sandbox) -> bool,
+        meanwhile: impl AsyncFnOnce(),
+    ) {
+        let courier = self.courier();
+        let watch = async {
+            while !shows(&self.sandbox) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            meanwhile().await;
+        };
+        let (turn, ()) = tokio::join!(courier.turn(), watch);
+        turn.unwrap();
     }
 
     /// The engine works until there is nothing left to decide.
@@ -318,6 +342,11 @@ impl World {
     pub(crate) fn expect_urgent(&mut self, urgent: Urgent, name: &str) {
         self.sights.retain(|s| !["card", "edit", "text", "pin"].iter().any(|word| s.starts_with(word)));
         self.expect(&[&format!("{urgent} {name}")]);
+    }
+
+    /// Whatever showed so far is of no interest.
+    pub(crate) fn expect_any(&mut self) {
+        self.sights.clear();
     }
 
     /// Nothing showed.

@@ -110,6 +110,9 @@ fn apply(conn: &Connection, change: &Change, now: Timestamp) -> Result<IncidentI
     let id = incidents::save(conn, &change.incident)?;
     incidents::save_alerts(conn, id, &change.alerts)?;
     incidents::record(conn, id, &change.timeline)?;
+    if change.incident.standing.phase() != Phase::Triggered {
+        outbox::withdraw_buzzes(conn, id)?;
+    }
     for job in &change.jobs {
         outbox::put(conn, Some(id), job, now)?;
     }

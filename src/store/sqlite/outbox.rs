@@ -84,7 +84,16 @@ pub(super) fn put(
             let folded = fold(conn, "kind = 'edit' AND place = ?1 AND incident_id = ?2", &key, owner, new)?;
             (false, !cards::posted(conn, owner, &key)?, folded)
         }
-        Job::Post { .. } | Job::Buzz { .. } => (true, queue_at(conn, owner, &key)?, false),
+        Job::Post { .. } => {
+            // One that backs off beside its lane must not find a second one at work.
+            let which = "kind = 'post' AND ordered = 0 AND place = ?1 AND incident_id = ?2";
+            let folded = fold(conn, which, &key, owner, new)?;
+            (true, queue_at(conn, owner, &key)?, folded)
+        }
+        Job::Buzz { .. } => {
+            hurry(conn, owner, &key, new.priority)?;
+            (true, queue_at(conn, owner, &key)?, false)
+        }
     };
     if folded {
         return Ok(());
@@ -125,6 +134,16 @@ fn fold(
     );
     let folded = conn.prepare_cached(&sql)?.execute(params![key, owner, new.priority, stamp(new.run_at)])?;
     Ok(folded > 0)
+}
+
+/// What goes before a job in its lane is as urgent as the job.
+fn hurry(conn: &Connection, owner: Option<i64>, key: &str, priority: u8) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "UPDATE outbox SET priority = ?3
+         WHERE ordered = 1 AND incident_id = ?1 AND place = ?2 AND priority > ?3",
+    )?
+    .execute(params![owner, key, priority])?;
+    Ok(())
 }
 
 /// Whether posts or buzzes of the incident wait there.
@@ -352,6 +371,20 @@ fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     )?
     .execute(params![job.owner, job.place])?;
     Ok(())
+}
+
+/// Drops the buzzes of an incident that nobody is working on: should it come
+/// back, it pages anew.
+pub(super) fn withdraw_buzzes(conn: &Connection, incident: IncidentId) -> Result<(), StoreError> {
+    let mut delete = conn.prepare_cached(
+        "DELETE FROM outbox
+         WHERE kind = 'buzz' AND incident_id = ?1 AND lease_until IS NULL RETURNING id, place",
+    )?;
+    let withdrawn = delete.query_map([incident.0], |row| {
+        Ok(JobRow { id: row.get(0)?, owner: Some(incident.0), kind: "buzz".to_owned(), place: row.get(1)? })
+    })?;
+    let withdrawn = withdrawn.collect::<Result<Vec<_>, _>>()?;
+    withdrawn.iter().try_for_each(|job| remove(conn, job))
 }
 
 /// Lets the oldest post or buzz of a place have its turn.

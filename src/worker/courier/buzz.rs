@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::cards::{failed, gave_up, seconds_since};
 use super::people::{Known, LookUpError};
 use super::{Courier, Outcome, PAID_PAUSE};
-use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Urgent};
-use crate::feishu::{CallError, Content, UserId, Verdict};
+use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Phase, Urgent};
+use crate::feishu::{CallError, Content, UrgeFailed, UserId, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, Report, StoreError};
 
@@ -32,6 +32,12 @@ impl Buzz<'_> {
     fn is_paid(&self) -> bool {
         self.urgent > Urgent::App
     }
+
+    /// The same for some of the people; `None` for nobody.
+    fn of(&self, people: Vec<Person>) -> Option<Job> {
+        let (to, urgent, step, round) = (self.to.clone(), self.urgent, self.step, self.round);
+        (!people.is_empty()).then_some(Job::Buzz { to, people, urgent, step, round })
+    }
 }
 
 impl Courier {
@@ -47,7 +53,7 @@ impl Courier {
         let known = match self.know(people).await {
             Ok(known) => known,
             Err(LookUpError::Store(error)) => return Err(error),
-            Err(LookUpError::Feishu(error)) => return Ok(self.buzz_failed(&buzz, &error)),
+            Err(LookUpError::Feishu(error)) => return self.without_directory(&buzz, &error).await,
         };
         if known.ids.is_empty() {
             return Ok(gave_up(claim, "buzz", "Feishu knows none of these people", "the ladder climbs on"));
@@ -56,6 +62,11 @@ impl Courier {
             Ok(line) => line,
             Err(error) => return Ok(self.buzz_failed(&buzz, &error)),
         };
+        // Sending the line took its time.
+        let now = self.incident(claim).await?;
+        if now.is_none_or(|incident| incident.standing.phase() != Phase::Triggered) {
+            return Ok(Outcome::done());
+        }
         self.urge(&buzz, &known, &line).await
     }
 
@@ -72,6 +83,7 @@ impl Courier {
         let Some(id) = incident.id else { return Ok(Err(nowhere())) };
         let card = self.store.card(id, buzz.to.clone()).await?;
         if let (UrgentVia::Message, Some(card)) = (self.urgent_via, &card) {
+            self.store.report(held(buzz.claim, self.clock.now(), &card.message)).await?;
             return Ok(Ok(card.message.clone()));
         }
         let names: Vec<String> = buzz.people.iter().map(|p| p.name.clone()).collect();
@@ -113,50 +125,80 @@ impl Courier {
         }
     }
 
+    /// Buzzes as loudly as the tenant's quota allows.
     async fn urge(&self, buzz: &Buzz<'_>, known: &Known, line: &MessageId) -> Result<Outcome, StoreError> {
-        let (claim, urgent) = (buzz.claim, buzz.urgent);
-        match self.client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
-            Ok(urged) => {
-                self.metrics.notified(urgent.as_str(), seconds_since(claim.created_at, self.clock.now()));
-                Ok(self.settle(buzz, known, &urged.refused))
-            }
-            Err(partly) => {
-                self.count_failure(claim, urgent.as_str(), &partly.cause);
-                let left: Vec<UserId> = [partly.failed, partly.untried].concat();
-                let mut outcome = self.urge_failed(buzz, &partly.cause);
-                if !partly.urged.is_empty() {
-                    // Some were reached: this job is over, the rest goes on as a job of its own.
-                    let reached = self.settle(buzz, known, &[partly.refused, left.clone()].concat());
-                    let rest = Job::Buzz {
-                        to: buzz.to.clone(),
-                        people: known.behind(&left),
-                        urgent,
-                        step: buzz.step,
-                        round: buzz.round,
-                    };
-                    outcome = Outcome { follow_ups: vec![rest], ..reached };
+        let claim = buzz.claim;
+        let mut urgent = buzz.urgent;
+        loop {
+            match self.client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
+                Ok(urged) => {
+                    self.metrics.notified(urgent.as_str(), seconds_since(claim.created_at, self.clock.now()));
+                    return Ok(self.settle(buzz, urgent, known, &urged.refused));
                 }
-                Ok(outcome)
+                Err(partly) => {
+                    self.count_failure(claim, urgent.as_str(), &partly.cause);
+                    let used_up = partly.cause.verdict == Verdict::QuotaUsedUp && partly.urged.is_empty();
+                    let Some(quieter) = quieter(urgent).filter(|_| used_up) else {
+                        return Ok(self.stopped(buzz, urgent, known, &partly));
+                    };
+                    urgent = quieter;
+                }
             }
         }
     }
 
+    /// The buzz stopped half-way. Whoever was reached is not buzzed again: the
+    /// job is over, and the rest goes on as jobs of their own.
+    fn stopped(&self, buzz: &Buzz<'_>, urgent: Urgent, known: &Known, partly: &UrgeFailed) -> Outcome {
+        if partly.urged.is_empty() {
+            return self.urge_failed(buzz, &partly.cause);
+        }
+        let reached = Known {
+            ids: known.ids.iter().filter(|(_, id)| is_settled(partly, id)).cloned().collect(),
+            unknown: known.unknown.clone(),
+        };
+        let mut outcome = self.settle(buzz, urgent, &reached, &partly.refused);
+        let unknown = partly.cause.verdict == Verdict::Unknown && buzz.is_paid();
+        let pause = if unknown { PAID_PAUSE } else { SignedDuration::ZERO };
+        for (left, pause) in [(&partly.untried, SignedDuration::ZERO), (&partly.failed, pause)] {
+            outcome.follow_ups.extend(buzz.of(known.behind(left)).map(|job| (job, pause)));
+        }
+        outcome
+    }
+
     /// The buzz was made. Whoever was refused is in no chat of ours: their own
     /// conversation with the bot is the other way.
-    fn settle(&self, buzz: &Buzz<'_>, known: &Known, refused: &[UserId]) -> Outcome {
+    fn settle(&self, buzz: &Buzz<'_>, urgent: Urgent, known: &Known, refused: &[UserId]) -> Outcome {
         let refused: BTreeSet<Person> =
             known.behind(refused).into_iter().chain(known.unknown.clone()).collect();
-        let reached = buzz.people.iter().filter(|p| !refused.contains(*p));
+        let reached = known.ids.iter().map(|(person, _)| person).filter(|p| !refused.contains(*p));
         let mut outcome = Outcome::done().note(Happening::Buzzed {
-            urgent: buzz.urgent,
+            urgent,
             people: reached.map(|p| p.name.clone()).collect(),
             refused: refused.iter().map(|p| p.name.clone()).collect(),
         });
         for _ in &refused {
-            self.metrics.notification_failed(buzz.urgent.as_str(), "not_in_chat");
+            self.metrics.notification_failed(urgent.as_str(), "not_in_chat");
         }
         outcome.follow_ups = directly(buzz, refused.into_iter());
         outcome
+    }
+
+    /// The directory cannot be asked. Whoever is known without it is not kept waiting.
+    async fn without_directory(&self, buzz: &Buzz<'_>, error: &CallError) -> Result<Outcome, StoreError> {
+        let contacts = buzz.people.iter().map(|person| person.contact.clone()).collect();
+        let kept = self.store.directory(contacts).await?;
+        let is_known = |person: &Person| {
+            let looked_up = kept.get(&person.contact).is_some_and(|entry| entry.open_id.is_some());
+            looked_up || UserId::of(&person.contact).is_some()
+        };
+        let (sure, unsure): (Vec<Person>, Vec<Person>) = buzz.people.iter().cloned().partition(is_known);
+        if sure.is_empty() || unsure.is_empty() {
+            return Ok(self.buzz_failed(buzz, error));
+        }
+        let jobs = buzz.of(sure).into_iter().chain(buzz.of(unsure));
+        let follow_ups = jobs.map(|job| (job, SignedDuration::ZERO)).collect();
+        Ok(Outcome { follow_ups, ..Outcome::done() })
     }
 
     /// The buzz itself failed. If it may have been made all the same, and costs
@@ -187,9 +229,23 @@ impl Courier {
     }
 }
 
+/// The next quieter way that costs less; `None` below the app.
+fn quieter(urgent: Urgent) -> Option<Urgent> {
+    match urgent {
+        Urgent::Phone => Some(Urgent::Sms),
+        Urgent::Sms => Some(Urgent::App),
+        Urgent::App | Urgent::None => None,
+    }
+}
+
+/// Whether it is known what came of a person's buzz.
+fn is_settled(partly: &UrgeFailed, id: &UserId) -> bool {
+    !partly.failed.contains(id) && !partly.untried.contains(id)
+}
+
 /// The same card and the same buzz in each person's own conversation; nothing
 /// if that is where it was tried.
-fn directly(buzz: &Buzz<'_>, people: impl Iterator<Item = Person>) -> Vec<Job> {
+fn directly(buzz: &Buzz<'_>, people: impl Iterator<Item = Person>) -> Vec<(Job, SignedDuration)> {
     if matches!(buzz.to, Destination::Direct(_)) {
         return Vec::new();
     }
@@ -198,7 +254,7 @@ fn directly(buzz: &Buzz<'_>, people: impl Iterator<Item = Person>) -> Vec<Job> {
         let (urgent, step, round) = (buzz.urgent, buzz.step, buzz.round);
         [Job::Post { to: to.clone() }, Job::Buzz { to, people: vec![person], urgent, step, round }]
     });
-    jobs.collect()
+    jobs.map(|job| (job, SignedDuration::ZERO)).collect()
 }
 
 /// Remembers the line before it is urged.

@@ -64,7 +64,8 @@ struct Outcome {
     card: Option<crate::store::Card>,
     pins: Vec<(crate::domain::Person, PinState)>,
     timeline: Vec<Happening>,
-    follow_ups: Vec<Job>,
+    /// More work, and how long it waits.
+    follow_ups: Vec<(Job, SignedDuration)>,
 }
 
 impl Outcome {
@@ -167,7 +168,10 @@ impl Courier {
             Job::Buzz { urgent, .. } => *urgent,
             Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => crate::domain::Urgent::None,
         };
-        let new_job = |job: Job| NewJob { priority: job.priority(urgency), job, run_at: at };
+        let new_job = |(job, pause): (Job, SignedDuration)| {
+            let run_at = at.checked_add(pause).unwrap_or(Timestamp::MAX);
+            NewJob { priority: job.priority(urgency), job, run_at }
+        };
         Report {
             job: claim.id,
             at,

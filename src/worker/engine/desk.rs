@@ -46,7 +46,7 @@ impl Desk {
     pub(super) async fn load(&mut self, store: &dyn Store, parcels: &[Parcel]) -> Result<(), StoreError> {
         let mut lookup = Lookup::default();
         for parcel in parcels {
-            lookup.keys.extend(parcel.firing.keys().cloned());
+            lookup.keys.extend(parcel.firing.keys().chain(parcel.ended.keys()).cloned());
             let recovered = parcel.resolved.iter().filter_map(|at| parcel.alerts.get(*at));
             lookup.holders.extend(recovered.map(|alert| (parcel.source.clone(), alert.fingerprint)));
         }
@@ -90,6 +90,9 @@ impl Desk {
                 Whose::Slot(slot) => {
                     let before = self.slots.get(slot).map(|s| s.incident.standing.clone());
                     self.advance(slot, Event::Observed(observation), rules, roster, now);
+                    if let Some(about) = about(rules, &alerts) {
+                        self.rename(slot, about, before.as_ref());
+                    }
                     self.join(slot, &alerts, before.as_ref());
                     slot
                 }
@@ -171,16 +174,55 @@ impl Desk {
                 .map_or_else(|| Whose::New(key.clone()), |s| Whose::Slot(*s));
             let entry = whose.entry(owner).or_default();
             entry.0 = Some(*rule);
-            entry.1.extend(alerts);
+            let last = self.by_key.get(key).and_then(|slot| self.slots.get(*slot));
+            entry.1.extend(alerts.iter().filter(|at| {
+                let copied = last.zip(parcel.alerts.get(**at)).is_some_and(|(slot, alert)| {
+                    let standing = &slot.incident.standing;
+                    escalation::is_late_copy(standing, alert.fingerprint, alert.starts_at, now)
+                });
+                !copied
+            }));
         }
+        for (at, slot) in self.holders_of_resolved(parcel) {
+            whose.entry(Whose::Slot(slot)).or_default().1.push(at);
+        }
+        whose
+    }
+
+    /// Which slots hold which of the parcel's recovered alerts: those of its
+    /// source, and those that its labels lead to.
+    fn holders_of_resolved(&self, parcel: &Parcel) -> BTreeSet<(usize, usize)> {
+        let holds = |slot: usize, at: usize| {
+            let fingerprint = parcel.alerts.get(at).map(|alert| alert.fingerprint);
+            let slot = self.slots.get(slot);
+            slot.zip(fingerprint).is_some_and(|(s, f)| s.incident.standing.members.contains_key(&f))
+        };
+        let mut found = BTreeSet::new();
         for at in &parcel.resolved {
             let Some(alert) = parcel.alerts.get(*at) else { continue };
             let holders = self.holders.get(&(parcel.source.clone(), alert.fingerprint));
-            for slot in holders.into_iter().flatten() {
-                whose.entry(Whose::Slot(*slot)).or_default().1.push(*at);
-            }
+            found.extend(holders.into_iter().flatten().map(|slot| (*at, *slot)));
         }
-        whose
+        for (key, alerts) in &parcel.ended {
+            let Some(slot) = self.by_key.get(key) else { continue };
+            found.extend(alerts.iter().filter(|at| holds(*slot, **at)).map(|at| (*at, *slot)));
+        }
+        found
+    }
+
+    /// What came back, or got worse, is called by what burns now.
+    fn rename(&mut self, slot: usize, about: (&Alert<'static>, Labels<'static>), before: Option<&Standing>) {
+        let (Some(slot), Some(before)) = (self.slots.get_mut(slot), before) else { return };
+        let ((worst, shared), incident) = (about, &mut slot.incident);
+        let returned = incident.standing.reopens > before.reopens;
+        if returned {
+            incident.labels = shared;
+        }
+        if returned || incident.standing.severity.outranks(&before.severity) {
+            let shared = incident.labels.common(&worst.labels);
+            incident.title = opening::title(&shared, worst);
+            incident.summary = opening::summary(worst);
+        }
     }
 
     /// Keeps the texts of alerts whose part in the incident changed.
@@ -210,7 +252,10 @@ impl Slot {
                     }
                 }
                 Effect::Refresh => self.refresh = true,
-                Effect::Unpin => self.pins = PinChange::Release,
+                Effect::Unpin => {
+                    self.pins = PinChange::Release;
+                    self.jobs.retain(|new| !matches!(new.job, Job::Buzz { .. }));
+                }
                 Effect::Note(what) => self.note(what, now),
                 Effect::Page { step, round, recipients, urgent } => {
                     self.incident.pin |= opening::wants_pin(rule, &self.incident.standing.severity);
@@ -281,6 +326,7 @@ fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>]) -> 
         fingerprint: alert.fingerprint,
         status: alert.status,
         starts_at: alert.starts_at,
+        ends_at: alert.ends_at,
         severity: rules.severity(&alert.labels).clone(),
     });
     Observation {

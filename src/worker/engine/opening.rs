@@ -34,7 +34,7 @@ pub(super) fn wants_pin(rule: Option<&Rule>, severity: &Severity) -> bool {
 }
 
 /// The alert name all share, else the best the worst alert offers (inputs.md §F).
-fn title(common: &Labels<'_>, worst: &Alert<'_>) -> String {
+pub(super) fn title(common: &Labels<'_>, worst: &Alert<'_>) -> String {
     let named = common.get("alertname").or_else(|| worst.labels.get("alertname"));
     let said = || ["summary", "message", "description"].into_iter().find_map(|n| worst.annotations.get(n));
     let first_label = || worst.labels.iter().next().map(|(name, value)| format!("{name}={value}"));
@@ -47,7 +47,7 @@ fn title(common: &Labels<'_>, worst: &Alert<'_>) -> String {
 }
 
 /// One line about what burns: summary, else message, else the description's first line.
-fn summary(worst: &Alert<'_>) -> String {
+pub(super) fn summary(worst: &Alert<'_>) -> String {
     let annotations = &worst.annotations;
     ["summary", "message", "description"]
         .into_iter()

@@ -18,6 +18,10 @@ pub(super) struct Parcel {
     pub(super) firing: BTreeMap<IncidentKey, (usize, Vec<usize>)>,
     /// Alerts that recovered (indexes): they concern whoever holds them.
     pub(super) resolved: Vec<usize>,
+    /// The recovered alerts (indexes) under the keys they would fire under by
+    /// rules that group by labels: such an incident may have been opened by
+    /// another source.
+    pub(super) ended: BTreeMap<IncidentKey, Vec<usize>>,
     /// How many firing alerts no rule wanted.
     pub(super) unmatched: u64,
 }
@@ -36,17 +40,35 @@ impl Parcel {
             alerts: Vec::with_capacity(alerts.len()),
             firing: BTreeMap::new(),
             resolved: Vec::new(),
+            ended: BTreeMap::new(),
             unmatched: 0,
         };
         let origin = Origin { source, receiver: &header.receiver };
         for (at, alert) in alerts.into_iter().enumerate() {
             match alert.status {
-                AlertStatus::Resolved => parcel.resolved.push(at),
+                AlertStatus::Resolved => parcel.end(rules, origin, header, at, &alert),
                 AlertStatus::Firing => parcel.claim(rules, origin, header, at, &alert),
             }
             parcel.alerts.push(alert.into_owned());
         }
         parcel
+    }
+
+    fn end(
+        &mut self,
+        rules: &RuleSet,
+        origin: Origin<'_>,
+        header: &GroupHeader<'_>,
+        at: usize,
+        alert: &Alert<'_>,
+    ) {
+        self.resolved.push(at);
+        let owners = rules.route(&alert.labels, origin);
+        let owners = owners.into_iter().filter_map(|index| rules.rules().get(index));
+        for rule in owners.filter(|rule| rule.group_by.is_some()) {
+            let key = rule.incident_key(&alert.labels, origin, &header.group_key);
+            self.ended.entry(key).or_default().push(at);
+        }
     }
 
     fn claim(
