@@ -93,13 +93,10 @@ pub struct HeldAlert {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
     /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits
-<<<<<<< HEAD
     /// already: the earlier time counts, unless that one backs off after a
     /// failure. Folded into one that is claimed, they run once more afterwards.
-=======
-    /// already, [`Job::Post`] into one that was put off without holding its lane.
+    /// A [`Job::Post`] folds into one that was put off without holding its lane.
     /// A [`Job::Buzz`] lends its priority to what goes before it in its lane.
->>>>>>> review
     pub job: Job,
     /// [`Job::priority`]; 0 goes first.
     pub priority: u8,
