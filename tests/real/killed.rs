@@ -1,0 +1,112 @@
+//! `kill -9` in the middle of paging and of recovering: whatever was accepted
+//! is carried on by the next process.
+//!
+//! Alertmanager's repeats would hide a loss, so it repeats itself hourly here:
+//! what the dead process had answered with 200 is told by nobody again.
+
+use larkhorn::domain::Urgent;
+use larkhorn::sandbox::{Api, Outcome};
+
+use crate::alerting::Alerting;
+use crate::pager::Pager;
+use crate::patience::eventually;
+use crate::phones::{LIN, Phones};
+
+struct Story {
+    phones: Phones,
+    pager: Pager,
+    alerting: Alerting,
+}
+
+impl Story {
+    async fn begin() -> Self {
+        let phones = Phones::on();
+        let mut pager = Pager::new(&phones.url());
+        pager.start().await;
+        let alerting = Alerting::start(&pager, "1h").await;
+        Self { phones, pager, alerting }
+    }
+
+    /// Kills the pager when the call that `spoil` spoils has arrived, and
+    /// starts it again.
+    async fn kill_at(&mut self, api: Api, spoil: impl FnOnce(&Phones), begin: impl FnOnce(&Alerting)) {
+        let before = self.phones.called(api);
+        spoil(&self.phones);
+        begin(&self.alerting);
+        let what = format!("the call {}", api.as_str());
+        eventually(&what, async || self.phones.called(api) > before).await;
+        self.pager.kill();
+        self.phones.sandbox.clear_faults();
+        self.pager.start().await;
+    }
+
+    /// As [`Self::kill_at`]: the call is done, its answer never arrives.
+    async fn kill_during(&mut self, api: Api, begin: impl FnOnce(&Alerting)) {
+        self.kill_at(api, |phones| phones.hold(api), begin).await;
+    }
+
+    async fn paged(&self, case: &str) {
+        eventually("a red card", async || self.phones.shows(case, "red")).await;
+        eventually("the chat on top for Lin", async || self.phones.is_pinned(LIN)).await;
+        let card = self.phones.card(case).unwrap();
+        eventually("Lin's phone to ring", async || !self.phones.buzzes(&card, LIN).is_empty()).await;
+    }
+
+    /// It is over, with one card, one line and one call in all.
+    async fn recovered(&self, case: &str) {
+        eventually("a green card", async || self.phones.shows(case, "green")).await;
+        eventually("the pin to be taken off", async || !self.phones.is_pinned(LIN)).await;
+        assert_eq!(self.pager.states("case", case).await, ["resolved"]);
+        let card = self.phones.card(case).unwrap();
+        assert_eq!(self.phones.lines(&card).len(), 1, "lines under the card of {case}");
+        assert_eq!(self.phones.buzzes(&card, LIN), [Urgent::Phone], "buzzes of {case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_paging_it_pages_once() {
+    let mut story = Story::begin().await;
+    // Accepted, and nothing delivered yet.
+    let refuse = |phones: &Phones| phones.spoil(Api::Send, None, Outcome::Http(503));
+    story.kill_at(Api::Send, refuse, |shop| shop.checkouts_fail("caseAccepted", 6.0)).await;
+    story.paged("caseAccepted").await;
+    story.alerting.checkouts_fail("caseAccepted", 0.0);
+    story.recovered("caseAccepted").await;
+
+    // A call whose outcome the dead process did not live to see. A phone that
+    // may have rung rings again only after a minute; by then all is over.
+    for api in [Api::Send, Api::ChatFeedCard, Api::Reply, Api::UrgentPhone] {
+        let case = format!("case{api:?}");
+        story.kill_during(api, |shop| shop.checkouts_fail(&case, 6.0)).await;
+        story.paged(&case).await;
+        story.alerting.checkouts_fail(&case, 0.0);
+        story.recovered(&case).await;
+    }
+    assert_eq!(story.phones.cards().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_recovering_it_ends_green_and_unpinned() {
+    let mut story = Story::begin().await;
+    for api in [Api::UpdateCard, Api::ChatFeedCard] {
+        let case = format!("case{api:?}");
+        story.alerting.checkouts_fail(&case, 6.0);
+        story.paged(&case).await;
+        story.pager.quiet().await;
+        story.kill_during(api, |shop| shop.checkouts_fail(&case, 0.0)).await;
+        story.recovered(&case).await;
+    }
+
+    // It recovers while nobody listens; Alertmanager tries until somebody does.
+    story.alerting.checkouts_fail("caseAlone", 6.0);
+    story.paged("caseAlone").await;
+    story.pager.quiet().await;
+    story.pager.kill();
+    let before = story.alerting.failed_calls().await;
+    story.alerting.checkouts_fail("caseAlone", 0.0);
+    eventually("Alertmanager to call in vain", async || story.alerting.failed_calls().await > before).await;
+    assert!(story.phones.shows("caseAlone", "red") && story.phones.is_pinned(LIN));
+    story.pager.start().await;
+    story.recovered("caseAlone").await;
+    assert_eq!(story.phones.cards().len(), 3);
+}
