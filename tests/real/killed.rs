@@ -27,8 +27,7 @@ impl Story {
         Self { phones, pager, alerting }
     }
 
-    /// Kills the pager when the call that `spoil` spoils has arrived, and
-    /// starts it again.
+    /// Kills the pager when the call that `spoil` spoils has arrived.
     async fn kill_at(&mut self, api: Api, spoil: impl FnOnce(&Phones), begin: impl FnOnce(&Alerting)) {
         let before = self.phones.called(api);
         spoil(&self.phones);
@@ -37,12 +36,19 @@ impl Story {
         eventually(&what, async || self.phones.called(api) > before).await;
         self.pager.kill();
         self.phones.sandbox.clear_faults();
-        self.pager.start().await;
     }
 
     /// As [`Self::kill_at`]: the call is done, its answer never arrives.
     async fn kill_during(&mut self, api: Api, begin: impl FnOnce(&Alerting)) {
         self.kill_at(api, |phones| phones.hold(api), begin).await;
+    }
+
+    /// While the pager is dead the case recovers, and Alertmanager says so in vain.
+    async fn recovers_unheard(&self, case: &str) {
+        let before = self.alerting.failed_calls().await;
+        self.alerting.checkouts_fail(case, 0.0);
+        let vain = async || self.alerting.failed_calls().await > before;
+        eventually("Alertmanager to call in vain", vain).await;
     }
 
     async fn paged(&self, case: &str) {
@@ -69,6 +75,7 @@ async fn killed_while_paging_it_pages_once() {
     // Accepted, and nothing delivered yet.
     let refuse = |phones: &Phones| phones.spoil(Api::Send, None, Outcome::Http(503));
     story.kill_at(Api::Send, refuse, |shop| shop.checkouts_fail("caseAccepted", 6.0)).await;
+    story.pager.start().await;
     story.paged("caseAccepted").await;
     story.alerting.checkouts_fail("caseAccepted", 0.0);
     story.recovered("caseAccepted").await;
@@ -78,6 +85,7 @@ async fn killed_while_paging_it_pages_once() {
     for api in [Api::Send, Api::ChatFeedCard, Api::Reply, Api::UrgentPhone] {
         let case = format!("case{api:?}");
         story.kill_during(api, |shop| shop.checkouts_fail(&case, 6.0)).await;
+        story.pager.start().await;
         story.paged(&case).await;
         story.alerting.checkouts_fail(&case, 0.0);
         story.recovered(&case).await;
@@ -94,19 +102,30 @@ async fn killed_while_recovering_it_ends_green_and_unpinned() {
         story.paged(&case).await;
         story.pager.quiet().await;
         story.kill_during(api, |shop| shop.checkouts_fail(&case, 0.0)).await;
+        story.pager.start().await;
         story.recovered(&case).await;
     }
+    assert_eq!(story.phones.cards().len(), 2);
+}
 
-    // It recovers while nobody listens; Alertmanager tries until somebody does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_recovers_while_the_pager_is_dead_ends_green_and_unpinned() {
+    let mut story = Story::begin().await;
     story.alerting.checkouts_fail("caseAlone", 6.0);
     story.paged("caseAlone").await;
     story.pager.quiet().await;
     story.pager.kill();
-    let before = story.alerting.failed_calls().await;
-    story.alerting.checkouts_fail("caseAlone", 0.0);
-    eventually("Alertmanager to call in vain", async || story.alerting.failed_calls().await > before).await;
+    story.recovers_unheard("caseAlone").await;
     assert!(story.phones.shows("caseAlone", "red") && story.phones.is_pinned(LIN));
     story.pager.start().await;
     story.recovered("caseAlone").await;
-    assert_eq!(story.phones.cards().len(), 3);
+
+    // The pin is there, and the pager died before it knew.
+    story.kill_during(Api::ChatFeedCard, |shop| shop.checkouts_fail("caseOrphan", 6.0)).await;
+    assert!(story.phones.is_pinned(LIN));
+    story.recovers_unheard("caseOrphan").await;
+    story.pager.start().await;
+    eventually("the card in green", async || story.phones.shows("caseOrphan", "green")).await;
+    eventually("the orphaned pin to be taken off", async || !story.phones.is_pinned(LIN)).await;
+    assert_eq!(story.phones.cards().len(), 2);
 }

@@ -105,13 +105,16 @@ impl Pager {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
-    /// Waits until everything accepted has been dealt with and delivered.
+    /// Whether everything accepted has been dealt with and delivered.
+    pub(crate) async fn is_quiet(&self) -> bool {
+        // In the order of the way of a webhook, so that none slips through between the looks.
+        self.metric("larkhorn_inbox_oldest_seconds").await == Some(0.0)
+            && self.metric("larkhorn_outbox_oldest_seconds").await == Some(0.0)
+    }
+
+    /// Waits until it is [quiet](Self::is_quiet).
     pub(crate) async fn quiet(&self) {
-        eventually("inbox and outbox to be empty", async || {
-            self.metric("larkhorn_inbox_oldest_seconds").await == Some(0.0)
-                && self.metric("larkhorn_outbox_oldest_seconds").await == Some(0.0)
-        })
-        .await;
+        eventually("inbox and outbox to be empty", async || self.is_quiet().await).await;
     }
 
     /// The states of the incidents that have this label.

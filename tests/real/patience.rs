@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Enough for anything on a busy machine with two cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often is looked.
-const GLANCE: Duration = Duration::from_millis(5);
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// Looks until it is so.
 ///
