@@ -120,12 +120,18 @@ async fn what_recovers_while_the_pager_is_dead_ends_green_and_unpinned() {
     story.pager.start().await;
     story.recovered("caseAlone").await;
 
-    // The pin is there, and the pager died before it knew.
+    // The pin is there, the pager died before it knew, and when it is told to
+    // unpin, the next one has never pinned anything.
     story.kill_during(Api::ChatFeedCard, |shop| shop.checkouts_fail("caseOrphan", 6.0)).await;
     assert!(story.phones.is_pinned(LIN));
     story.recovers_unheard("caseOrphan").await;
+    story.phones.spoil(Api::ChatFeedCard, None, Outcome::Http(503));
     story.pager.start().await;
-    eventually("the card in green", async || story.phones.shows("caseOrphan", "green")).await;
+    let resolved = async || story.pager.states("case", "caseOrphan").await == ["resolved"];
+    eventually("the recovery to be known", resolved).await;
+    assert!(story.phones.is_pinned(LIN));
+    story.phones.sandbox.clear_faults();
     eventually("the orphaned pin to be taken off", async || !story.phones.is_pinned(LIN)).await;
+    eventually("the card in green", async || story.phones.shows("caseOrphan", "green")).await;
     assert_eq!(story.phones.cards().len(), 2);
 }
