@@ -94,7 +94,9 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
     listener.set_nonblocking(true)?;
     let addr = listener.local_addr()?;
     let StoreUrl::Sqlite(path) = &settings.store;
-    let store = Arc::new(SqliteStore::open(path, Retention::default())?);
+    let store = SqliteStore::open(path, Retention::default())
+        .context("cannot open the store; store.url names its file")
+        .map(Arc::new)?;
     let reconciled = store.reconcile_pins(clock.now()).await?;
     if reconciled > 0 {
         tracing::info!(places = reconciled, "pins differ from what is wanted; putting them right");

@@ -1,0 +1,215 @@
+//! The command line as scripts see it: exit codes, and complaints of one line
+//! that name the way out.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use larkhorn::domain::Urgent;
+use tempfile::TempDir;
+
+use crate::pager::{LARKHORN, write_settings};
+use crate::patience::PATIENCE;
+use crate::phones::{CHAT, LIN, Phones};
+use crate::ports::free_address;
+use crate::process::Process;
+
+const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
+/// What the demo may take, on a busy machine too.
+const DEMO: Duration = Duration::from_secs(10);
+
+/// What came of a command.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    complaints: Vec<String>,
+}
+
+/// Runs a command to its end, in a folder and with nothing in its environment
+/// but `env`. One that does not end is killed and has no code.
+fn run(folder: &Path, env: &[(&str, &str)], arguments: &[&str]) -> Ran {
+    let mut command = Command::new(LARKHORN);
+    command.args(arguments).env_clear().envs(env.iter().copied()).current_dir(folder);
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(child.kill());
+    let ran = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let complaints = text(&ran.stderr).lines().map(str::to_owned).collect();
+    Ran { code: ran.status.code(), out: text(&ran.stdout), complaints }
+}
+
+/// A folder with settings and rules that are right.
+fn installation(feishu: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_settings(folder.path(), free_address(), feishu);
+    folder
+}
+
+/// A start that is refused.
+struct Refusal {
+    /// In place of the settings' `store.url`.
+    store: Option<&'static str>,
+    /// Of `serve`.
+    arguments: String,
+    /// What the complaint says.
+    words: Vec<String>,
+}
+
+impl Refusal {
+    fn of(arguments: &str, words: &[&str]) -> Self {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Self { store: None, arguments: arguments.to_owned(), words }
+    }
+
+    fn with_store(self, url: &'static str) -> Self {
+        Self { store: Some(url), ..self }
+    }
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why_and_what_to_do() {
+    let folder = installation("http://127.0.0.1:1");
+    let at = folder.path();
+    fs::create_dir(at.join("taken.db")).unwrap();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = holder.local_addr().unwrap().to_string();
+    fs::write(at.join("no-secret.yaml"), "feishu: {app_id: cli_real}\n").unwrap();
+    fs::write(at.join("no-token.yaml"), "feishu: {app_id: cli_real, app_secret: secret}\n").unwrap();
+    let refusals = [
+        Refusal::of("--rules nowhere", &["nowhere", "`--rules`"]),
+        Refusal::of("--config nowhere.yaml", &["nowhere.yaml"]),
+        Refusal::of("--config no-secret.yaml", &["feishu.app_secret", "LARKHORN__FEISHU__APP_SECRET_FILE"]),
+        Refusal::of("--config no-token.yaml --listen 0.0.0.0:0", &["webhook.bearer_token", "127.0.0.1"]),
+        Refusal::of(&format!("--listen {held}"), &[&held, "another process", "server.listen"]),
+        Refusal::of("", &["nowhere", "store.url"]).with_store("sqlite://nowhere/larkhorn.db"),
+        Refusal::of("", &["taken.db", "store.url"]).with_store("sqlite://taken.db"),
+        Refusal::of("", &["store.url", "sqlite://"]).with_store("mysql://root@db/larkhorn"),
+    ];
+    for Refusal { store, arguments, words } in refusals {
+        let env = store.map(|url| ("LARKHORN__STORE__URL", url));
+        let line = format!("serve {arguments}");
+        let ran = run(at, env.as_slice(), &line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(ran.code, Some(1), "{line}: {ran:?}");
+        let [complaint] = ran.complaints.as_slice() else { panic!("{line}: {ran:?}") };
+        for word in words {
+            assert!(complaint.contains(&word), "{line} does not say {word:?}: {complaint}");
+        }
+    }
+}
+
+#[test]
+fn one_database_has_one_server() {
+    let folder = installation("http://127.0.0.1:1");
+    let mut command = Command::new(LARKHORN);
+    let first = Process::start("first", command.arg("serve").env_clear().current_dir(&folder), folder.path());
+    let began = Instant::now();
+    while !first.log().contains("larkhorn is up") {
+        assert!(began.elapsed() < PATIENCE, "the first server is not up");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = run(folder.path(), &[], &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.code, Some(1), "{second:?}");
+    let [complaint] = second.complaints.as_slice() else { panic!("{second:?}") };
+    assert!(complaint.contains("in use by another larkhorn"), "{complaint}");
+}
+
+#[test]
+fn check_tells_good_rules_from_bad_ones() {
+    let here = Path::new(REPOSITORY);
+    for good in ["rules", "rules/oncall.yaml", "tests/rules/good/everything.yaml"] {
+        let ran = run(here, &[], &["check", good]);
+        assert_eq!((ran.code, ran.complaints.len()), (Some(0), 0), "check {good}: {ran:?}");
+        assert!(ran.out.starts_with(good), "{ran:?}");
+    }
+    let mut bad = 0;
+    for entry in fs::read_dir(here.join("tests/rules/bad")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "expected") {
+            continue;
+        }
+        bad += 1;
+        let path = path.to_str().unwrap();
+        let ran = run(here, &[], &["check", path]);
+        assert_eq!(ran.code, Some(1), "check {path}: {ran:?}");
+        let places = ran.complaints.iter().filter(|line| line.starts_with(&format!("error: {path}")));
+        assert_ne!(places.count(), 0, "check {path} names no place: {ran:?}");
+    }
+    assert_ne!(bad, 0);
+    let leaky = "tests/rules/good/leaky.yaml";
+    let ran = run(here, &[], &["check", leaky]);
+    assert!(ran.code == Some(0) && ran.complaints[0].starts_with("warning: "), "{ran:?}");
+    assert_eq!(run(here, &[], &["check", leaky, "--deny-warnings"]).code, Some(1));
+    let ran = run(here, &[], &["check", "-o", "json", "tests/rules/bad/unknown-key.yaml"]);
+    let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, found["ok"].as_bool()), (Some(1), Some(false)), "{ran:?}");
+}
+
+#[test]
+fn wrong_usage_is_2_and_help_is_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong: [&[&str]; 5] =
+        [&[], &["serve", "--nonsense"], &["nonsense"], &["send-test"], &["serve", "--listen", "here"]];
+    for arguments in wrong {
+        assert_eq!(run(folder.path(), &[], arguments).code, Some(2), "{arguments:?}");
+    }
+    for arguments in [["--help"], ["--version"]] {
+        let ran = run(folder.path(), &[], &arguments);
+        assert!(ran.code == Some(0) && ran.out.contains("larkhorn") && ran.complaints.is_empty(), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_demo_is_quick_and_leaves_nothing_behind() {
+    let (folder, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let env = [("TMPDIR", temporary.path().to_str().unwrap())];
+    let began = Instant::now();
+    let ran = run(folder.path(), &env, &["demo", "--once"]);
+    let took = began.elapsed();
+    assert_eq!((ran.code, ran.complaints.len()), (Some(0), 0), "{ran:?}");
+    assert!(took < DEMO, "the demo took {took:?}");
+    assert!(
+        ran.out.contains("Lin's phone rings") && ran.out.contains("the same card turns green"),
+        "{ran:?}"
+    );
+    for left in [&folder, &temporary] {
+        let names: Vec<_> = fs::read_dir(left).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.is_empty(), "left behind: {names:?}");
+    }
+    let chinese = run(folder.path(), &[env[0], ("LANG", "zh_CN.UTF-8")], &["demo", "--once"]);
+    assert!(chinese.code == Some(0) && chinese.out.contains("同一张卡片变绿"), "{chinese:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn send_test_sends_a_card_and_buzzes() {
+    let phones = Phones::on();
+    let folder = installation(&phones.url());
+    let send_test = |arguments: &[&str]| run(folder.path(), &[], &[&["send-test"], arguments].concat());
+
+    let ran = send_test(&["--chat", "oncall", "--person", "lin", "--urgent", "phone"]);
+    assert_eq!((ran.code, ran.complaints.len()), (Some(0), 0), "{ran:?}");
+    let cards = phones.cards();
+    assert_eq!(cards.len(), 1);
+    assert!(ran.out.contains(&cards[0].message) && ran.out.contains(CHAT), "{ran:?}");
+    assert_eq!(phones.buzzes(&cards[0], LIN), [Urgent::Phone]);
+
+    let direct = send_test(&["--person", "mara", "--urgent", "none"]);
+    assert_eq!(direct.code, Some(0), "{direct:?}");
+    assert_eq!(phones.sandbox.buzzes().len(), 1);
+
+    let unknown = send_test(&["--person", "nobody"]);
+    let [complaint] = unknown.complaints.as_slice() else { panic!("{unknown:?}") };
+    assert!(unknown.code == Some(1) && complaint.contains("lin, mara"), "{complaint}");
+
+    phones.sandbox.remove_bot(CHAT);
+    let refused = send_test(&["--chat", "oncall"]);
+    let [complaint] = refused.complaints.as_slice() else { panic!("{refused:?}") };
+    assert!(refused.code == Some(1) && complaint.contains("230002"), "{complaint}");
+}
