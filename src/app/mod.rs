@@ -34,8 +34,9 @@ pub use files::{CheckedRules, read_rules};
 pub use trial::{Trial, send_test};
 
 use crate::domain::Clock;
-use crate::feishu::{self, Client, ClientConfig};
+use crate::feishu::{self, Cards, Client, ClientConfig};
 use crate::http;
+use crate::rules::RuleSet;
 use crate::settings::{Settings, StoreUrl};
 use crate::store::Store;
 use crate::store::sqlite::{Retention, SqliteStore};
@@ -65,7 +66,18 @@ pub struct Running {
     reload: Arc<reload::FileReload>,
 }
 
-/// Starts a pager.
+/// Everything that is needed to run, checked and opened, but still at rest.
+struct Parts {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    rules: Arc<ArcSwap<RuleSet>>,
+    cards: Arc<ArcSwap<Cards>>,
+    metrics: Metrics,
+    client: Client,
+    store: Arc<SqliteStore>,
+}
+
+/// Starts a pager on the address of the settings.
 ///
 /// # Errors
 ///
@@ -73,69 +85,100 @@ pub struct Running {
 /// cannot be reached is not among them.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
     settings.check_exposure()?;
-    settings.feishu_required()?;
-    let checked = read_rules(&settings.rules)?;
-    for warning in &checked.warnings {
-        tracing::warn!("{warning}");
-    }
-    let rules = Arc::new(ArcSwap::from_pointee(checked.rules));
-    let (cards, problems) = files::read_cards(&settings)?;
-    for problem in problems {
-        tracing::error!("{problem}; the built-in template serves");
-    }
-    let cards = Arc::new(ArcSwap::from_pointee(cards));
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    metrics.reloaded(true);
-    let client = connect(&settings, &metrics)?;
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).with_context(|| {
         format!("cannot listen on {listen}; is another process there? server.listen names the address")
     })?;
+    start_on(listener, settings, clock).await
+}
+
+/// Starts a pager on a listener of the caller's; the settings' address is not used.
+///
+/// # Errors
+///
+/// As [`start`].
+pub async fn start_on(
+    listener: TcpListener,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Running> {
     listener.set_nonblocking(true)?;
-    let addr = listener.local_addr()?;
-    let StoreUrl::Sqlite(path) = &settings.store;
-    let store = SqliteStore::open(path, Retention::default())
-        .context("cannot open the store; store.url names its file")
-        .map(Arc::new)?;
-    let reconciled = store.reconcile_pins(clock.now()).await?;
+    let parts = Parts::prepare(settings, clock)?;
+    let reconciled = parts.store.reconcile_pins(parts.clock.now()).await?;
     if reconciled > 0 {
         tracing::info!(places = reconciled, "pins differ from what is wanted; putting them right");
     }
+    parts.run(listener)
+}
 
-    let (stop, stopped) = watch::channel(false);
-    let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let shared: Arc<dyn Store> = store.clone();
-    let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
-    let courier = Courier::new(
-        shared.clone(),
-        client.clone(),
-        cards.clone(),
-        metrics.clone(),
-        clock.clone(),
-        settings.feishu.urgent_via,
-    );
-    let readiness = readiness::Watch::new(shared.clone(), clock.clone());
-    let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
-    let state = http::State {
-        store: shared,
-        reload: reload.clone(),
-        readiness: readiness.clone(),
-        inbox_signal: inbox_signal.clone(),
-        clock: clock.clone(),
-        metrics,
-        access: http::Access::of(&settings),
-        limits: http::Limits::of(&settings),
-    };
-    let server = http::serve(listener, state, http_workers())?;
-    let handle = server.handle();
-    let server_ended = tokio::spawn(server);
-    let workers = vec![
-        tokio::spawn(run_engine(engine, clock, inbox_signal, stopped.clone())),
-        tokio::spawn(Arc::new(courier).run(outbox_signal, stopped.clone())),
-        tokio::spawn(readiness.run(client, stopped)),
-    ];
-    tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
-    Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload })
+impl Parts {
+    /// Rules before the store, so that a mistake in them leaves no file behind.
+    fn prepare(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        settings.feishu_required()?;
+        let checked = read_rules(&settings.rules)?;
+        for warning in &checked.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (cards, problems) = files::read_cards(&settings)?;
+        for problem in problems {
+            tracing::error!("{problem}; the built-in template serves");
+        }
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        metrics.reloaded(true);
+        let client = connect(&settings, &metrics)?;
+        let StoreUrl::Sqlite(path) = &settings.store;
+        let store = SqliteStore::open(path, Retention::default())
+            .context("cannot open the store; store.url names its file")?;
+        Ok(Self {
+            rules: Arc::new(ArcSwap::from_pointee(checked.rules)),
+            cards: Arc::new(ArcSwap::from_pointee(cards)),
+            store: Arc::new(store),
+            settings,
+            clock,
+            metrics,
+            client,
+        })
+    }
+
+    /// Lets everything loose.
+    fn run(self, listener: TcpListener) -> anyhow::Result<Running> {
+        let Self { settings, clock, rules, cards, metrics, client, store } = self;
+        let addr = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let shared: Arc<dyn Store> = store.clone();
+        let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
+        let courier = Courier::new(
+            shared.clone(),
+            client.clone(),
+            cards.clone(),
+            metrics.clone(),
+            clock.clone(),
+            settings.feishu.urgent_via,
+        );
+        let readiness = readiness::Watch::new(shared.clone(), clock.clone());
+        let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
+        let state = http::State {
+            store: shared,
+            reload: reload.clone(),
+            readiness: readiness.clone(),
+            inbox_signal: inbox_signal.clone(),
+            clock: clock.clone(),
+            metrics,
+            access: http::Access::of(&settings),
+            limits: http::Limits::of(&settings),
+        };
+        let server = http::serve(listener, state, http_workers())?;
+        let handle = server.handle();
+        let server_ended = tokio::spawn(server);
+        let workers = vec![
+            tokio::spawn(run_engine(engine, clock, inbox_signal, stopped.clone())),
+            tokio::spawn(Arc::new(courier).run(outbox_signal, stopped.clone())),
+            tokio::spawn(readiness.run(client, stopped)),
+        ];
+        tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
+        Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload })
+    }
 }
 
 impl Running {

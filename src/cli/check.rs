@@ -37,7 +37,7 @@ struct Found {
 
 impl Found {
     fn passes(&self, deny_warnings: bool) -> bool {
-        self.errors.is_empty() && !(deny_warnings && !self.warnings.is_empty())
+        self.errors.is_empty() && (self.warnings.is_empty() || !deny_warnings)
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod story;
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,8 +41,9 @@ pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCo
     let sandbox = Sandbox::new(clock.clone(), world);
     story::set_the_stage(&sandbox, words);
     let phones = sandbox.serve(listen(PHONES_PORT)?)?;
-    let settings = settings(folder.path(), &phones.url(), words)?;
-    let pager = app::start(settings, clock.clone()).await?;
+    let listener = listen(PAGER_PORT)?;
+    let settings = settings(folder.path(), &listener.local_addr()?, &phones.url(), words)?;
+    let pager = app::start_on(listener, settings, clock.clone()).await?;
     let pager_url = format!("http://{}", pager.addr());
 
     let show = async {
@@ -94,10 +95,8 @@ fn listen(port: u16) -> anyhow::Result<TcpListener> {
 }
 
 /// Settings as a user would write them, touching nothing outside the folder.
-fn settings(folder: &Path, feishu: &str, words: Words) -> anyhow::Result<Settings> {
+fn settings(folder: &Path, listen: &SocketAddr, feishu: &str, words: Words) -> anyhow::Result<Settings> {
     std::fs::write(folder.join("oncall.yaml"), RULES)?;
-    // Taken and given back: the pager takes it again a moment later.
-    let listen = listen(PAGER_PORT)?.local_addr()?;
     let text = format!(
         "server: {{listen: {listen}, external_url: \"http://{listen}\"}}\n\
          store: {{url: \"sqlite://{db}\"}}\n\
