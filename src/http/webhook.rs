@@ -62,7 +62,13 @@ async fn take(request: &HttpRequest, state: &State, payload: Payload, hint: Hint
             let status = problem.status();
             // What goes wrong here is logged where it goes wrong.
             if status.is_client_error() {
-                tracing::warn!(source = counted_as, status = status.as_u16(), "webhook refused: {problem}");
+                let peer = request.peer_addr().map(|peer| tracing::field::display(peer.ip().to_canonical()));
+                tracing::warn!(
+                    peer,
+                    source = counted_as,
+                    status = status.as_u16(),
+                    "webhook refused: {problem}"
+                );
             }
             problem.error_response()
         }
