@@ -41,7 +41,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a stop waits for requests that are being answered, in seconds.
 const SHUTDOWN_SECONDS: u64 = 8;
 
-/// Reads settings and rules again.
+/// Reads rules and templates again.
 #[async_trait]
 pub trait Reload: Send + Sync + 'static {
     /// `Err` holds everything that is wrong, one sentence each; what was

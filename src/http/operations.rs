@@ -67,7 +67,7 @@ fn waiting(backlog: &Backlog, now: Timestamp) -> Waiting {
     }
 }
 
-/// Reads settings and rules again; the old ones stay when the new ones are wrong.
+/// Reads rules and templates again; the old ones stay when the new ones are wrong.
 async fn reload(request: HttpRequest, state: Data<State>) -> HttpResponse {
     if let Err(refused) = auth::api(&request, state.access.api_token.as_ref()) {
         return refused.error_response();

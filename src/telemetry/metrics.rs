@@ -199,7 +199,7 @@ impl Inner {
         );
         r.register(
             "config_last_reload_successful",
-            "Whether the last reading of settings and rules succeeded",
+            "Whether the last reading of rules and templates succeeded",
             self.reload_successful.clone(),
         );
         r.register(
