@@ -64,11 +64,13 @@ fn rule_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The cards as the settings want them, with the templates of the folder in
 /// place of their namesakes. The folder need not exist.
 ///
+/// Also returns one problem for each template that cannot be parsed; where it
+/// is to be used, the built-in one serves.
+///
 /// # Errors
 ///
-/// A template file that cannot be read. One that cannot be *parsed* is only
-/// logged: the built-in one serves.
-pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<Cards> {
+/// A template file that cannot be read as text.
+pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<(Cards, Vec<String>)> {
     let locale = settings.feishu.locale;
     let mut overrides = Vec::new();
     let folder = settings.templates.join(locale.as_str());
@@ -79,11 +81,7 @@ pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<Cards> {
             overrides.push((format!("{}/{name}", locale.as_str()), read(&file)?));
         }
     }
-    let (cards, problems) = Cards::new(locale, settings.timezone.clone(), &overrides);
-    for problem in problems {
-        tracing::error!("{problem}; the built-in template serves");
-    }
-    Ok(cards)
+    Ok(Cards::new(locale, settings.timezone.clone(), &overrides))
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

@@ -34,7 +34,7 @@ pub use files::{CheckedRules, read_rules};
 pub use trial::{Trial, send_test};
 
 use crate::domain::Clock;
-use crate::feishu::{self, Client, ClientConfig};
+use crate::feishu::{self, Cards, Client, ClientConfig};
 use crate::http;
 use crate::settings::{Settings, StoreUrl};
 use crate::store::Store;
@@ -79,7 +79,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
         tracing::warn!("{warning}");
     }
     let rules = Arc::new(ArcSwap::from_pointee(checked.rules));
-    let cards = Arc::new(ArcSwap::from_pointee(files::read_cards(&settings)?));
+    let cards = Arc::new(ArcSwap::from_pointee(first_cards(&settings)?));
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     metrics.reloaded(true);
     let client = connect(&settings, &metrics)?;
@@ -138,14 +138,10 @@ impl Running {
         self.addr
     }
 
-    /// Reads rules and templates again; bad ones change nothing.
+    /// Reads rules and templates again; bad ones change nothing but the log.
     pub async fn reload(&self) {
         use http::Reload;
-        if let Err(problems) = self.reload.reload().await {
-            for problem in problems {
-                tracing::error!("not reloaded: {problem}");
-            }
-        }
+        drop(self.reload.reload().await);
     }
 
     /// Waits until the server ends by itself, which it does only in trouble.
@@ -174,6 +170,15 @@ impl Running {
         // The last holder closes the file; that blocks for some milliseconds.
         drop(self.store);
     }
+}
+
+/// The cards to begin with: a bad template is no reason not to page.
+fn first_cards(settings: &Settings) -> anyhow::Result<Cards> {
+    let (cards, problems) = files::read_cards(settings)?;
+    for problem in problems {
+        tracing::error!("{problem}; the built-in template serves");
+    }
+    Ok(cards)
 }
 
 /// A client to the Feishu of the settings.

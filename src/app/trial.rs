@@ -39,7 +39,7 @@ pub async fn send_test(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Vec<String>> {
     let checked = files::read_rules(&settings.rules)?;
-    let cards = files::read_cards(settings)?;
+    let (cards, _) = files::read_cards(settings)?;
     let client = connect(settings, &Metrics::new(env!("CARGO_PKG_VERSION")))?;
     let person = trial.person.as_deref().map(|name| find_person(&checked.rules, name)).transpose()?;
     let chat = trial.chat.as_deref().map(|name| find_chat(&checked.rules, name)).transpose()?;
