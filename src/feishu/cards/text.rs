@@ -79,6 +79,13 @@ pub(crate) fn shown(text: &str, max: usize) -> String {
     cut(visible(text).collect::<String>().trim(), max)
 }
 
+/// The same in one line: what stands in a row with other things must not begin
+/// a row of its own.
+pub(crate) fn shown_in_line(text: &str, max: usize) -> String {
+    let line: String = visible(text).map(|c| if c == '\n' { ' ' } else { c }).collect();
+    cut(line.trim(), max)
+}
+
 /// Whether there is nothing to see.
 pub(crate) fn is_blank(text: &str) -> bool {
     visible(text).all(char::is_whitespace)
@@ -139,6 +146,12 @@ mod tests {
         assert!(is_blank("\u{200B}\u{202E} \n\u{FEFF}") && is_blank("") && !is_blank(" x"));
         assert_eq!(shown("\u{200B} a\u{200B}bc \u{7}", 9), "abc");
         assert_eq!((shown("\u{3164}", 9), shown("abcd", 3)), (String::new(), "ab…".to_owned()));
+    }
+
+    #[test]
+    fn a_line_has_no_second_one() {
+        assert_eq!(shown_in_line("\na\nb\r\nc\u{2028}d\n", 9), "a b c d");
+        assert_eq!(shown_in_line("ab\ncd", 4), "ab…");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::links::{Link, links};
-use super::text::{is_blank, shown};
+use super::text::{is_blank, shown, shown_in_line};
 use super::{CardInput, ListedAlert};
 use crate::domain::{Incident, Labels, Ladder, MemberState, Severity, Urgent};
 
@@ -196,10 +196,10 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
         description,
         long_description,
         values: match alerts {
-            [only] if total <= 1 => shown(&only.alert.values, limits.value),
+            [only] if total <= 1 => shown_in_line(&only.alert.values, limits.value),
             [] | [_, ..] => String::new(),
         },
-        severity: shown(&standing.severity.name, NAME_CHARS),
+        severity: shown_in_line(&standing.severity.name, NAME_CHARS),
         colour: match (standing.is_open(), exhausted) {
             (false, _) => "green",
             (true, true) => "carmine",
@@ -210,8 +210,8 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
         open: standing.is_open(),
         exhausted,
         place: place(&incident.labels),
-        rule: shown(&incident.key.rule, NAME_CHARS),
-        source: shown(&incident.source, NAME_CHARS),
+        rule: shown_in_line(&incident.key.rule, NAME_CHARS),
+        source: shown_in_line(&incident.source, NAME_CHARS),
         firing,
         recovered: total - firing,
         total,
@@ -226,7 +226,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
         paged: paged
             .iter()
             .take(limits.paged)
-            .map(|p| PagedView { name: shown(&p.name, NAME_CHARS), urgent: p.urgent.as_str() })
+            .map(|p| PagedView { name: shown_in_line(&p.name, NAME_CHARS), urgent: p.urgent.as_str() })
             .collect(),
         more_paged: paged.len().saturating_sub(limits.paged),
         labels,
@@ -240,7 +240,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
 /// The headline, never empty.
 pub(crate) fn title(incident: &Incident) -> String {
     let given = [&incident.title, &incident.key.rule].into_iter().find(|text| !is_blank(text));
-    shown(given.map_or("?", |text| text), TITLE_CHARS)
+    shown_in_line(given.map_or("?", |text| text), TITLE_CHARS)
 }
 
 /// `prod · eu-1`, from the labels that say where; may be empty.
@@ -250,7 +250,7 @@ pub(crate) fn place(labels: &Labels<'_>) -> String {
         let value = names.iter().find_map(|name| labels.get(name)).filter(|value| !is_blank(value));
         found.extend(value.filter(|value| !found.contains(value)));
     }
-    shown(&found.join(" · "), NAME_CHARS)
+    shown_in_line(&found.join(" · "), NAME_CHARS)
 }
 
 fn severity_colour(severity: &Severity) -> &'static str {
@@ -294,7 +294,10 @@ fn telling(
     all.sort_by_key(|(name, _)| TELLING.iter().position(|known| known == name).unwrap_or(TELLING.len()));
     let best = all.iter().take(max);
     let best = best
-        .map(|(name, value)| LabelView { name: shown(name, NAME_CHARS), value: shown(value, value_chars) })
+        .map(|(name, value)| LabelView {
+            name: shown_in_line(name, NAME_CHARS),
+            value: shown_in_line(value, value_chars),
+        })
         .collect();
     (best, all.len().saturating_sub(max))
 }
@@ -314,7 +317,7 @@ fn alert(listed: &ListedAlert<'_>, incident: &Incident, limits: &Limits) -> Aler
     AlertView {
         firing: listed.member.state == MemberState::Firing,
         labels,
-        text: shown(text.lines().next().unwrap_or_default(), limits.alert_text),
+        text: shown_in_line(text.lines().next().unwrap_or_default(), limits.alert_text),
         starts_at: starts_at.map(|at| at.to_string()),
         ended_at: ended_at.map(|at| at.to_string()),
         lasted: starts_at.zip(ended_at).map(|(from, to)| seconds(from, to)).unwrap_or_default(),

@@ -130,6 +130,42 @@ fn hostile_scene() -> impl Strategy<Value = Scene> {
     })
 }
 
+#[test]
+fn a_label_cannot_begin_a_row_of_its_own() {
+    let at = Timestamp::from_second(1_790_000_000).unwrap();
+    let forged = "db-1\n✓ db-2 recovered\u{2028}● db-3";
+    let alert = |pod: &str| {
+        let labels: Labels<'static> = [("pod\nof", forged), ("pod", pod)]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .into_iter()
+            .collect();
+        Alert {
+            status: AlertStatus::Firing,
+            fingerprint: Fingerprint::of(&labels),
+            labels,
+            annotations: Labels::default(),
+            starts_at: Some(at),
+            ends_at: None,
+            generator_url: "".into(),
+            silence_url: "".into(),
+            dashboard_url: "".into(),
+            panel_url: "".into(),
+            values: forged.to_owned().into(),
+        }
+    };
+    let scene = Scene::new(vec![alert("a"), alert("b")], at);
+    for locale in LOCALES {
+        let rendered = scene.render(&cards(locale));
+        let card: Value = serde_json::from_str(&rendered.json).unwrap();
+        let rows: Vec<String> = texts(&card)
+            .iter()
+            .flat_map(|(_, text)| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        assert!(rows.iter().any(|row| row.contains("db-2")), "the label is shown: {rows:#?}");
+        assert!(!rows.iter().any(|row| row.starts_with(['✓', '●', 'o'])), "{rows:#?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
