@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    larkhorn::cli::run(std::env::args_os(), std::env::vars())
+    larkhorn::cli::run(std::env::args_os(), std::env::vars_os())
 }

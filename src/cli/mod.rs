@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::telemetry::{self, LogFormat};
 
 /// A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
@@ -67,22 +67,39 @@ enum Command {
 /// Runs the command that the arguments name.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
-    env: impl IntoIterator<Item = (String, String)>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(refused) => return output::usage(&refused),
     };
-    let env: Vec<(String, String)> = env.into_iter().collect();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(dispatch(arguments, env)));
-    outcome.unwrap_or_else(|error| {
+    let run = || {
+        let env = readable(env)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(dispatch(arguments, env))
+    };
+    run().unwrap_or_else(|error| {
         output::complain(&format!("larkhorn: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// The variables that are text. One of ours that is not is an error; those of
+/// others are none of our business.
+fn readable(env: impl IntoIterator<Item = (OsString, OsString)>) -> anyhow::Result<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (name, value) in env {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            // Its value may be a secret.
+            Err(_) if settings::is_ours(&name) => {
+                anyhow::bail!("environment variable {name}: its value is not UTF-8")
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }
 
 async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::Result<ExitCode> {
@@ -110,5 +127,21 @@ async fn told_to_stop() -> std::io::Result<()> {
     tokio::select! {
         ctrl_c = tokio::signal::ctrl_c() => ctrl_c,
         _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn only_variables_of_ours_have_to_be_text() {
+        let broken = || OsString::from_vec(vec![0xff]);
+        let foreign = [(broken(), "x".into()), ("JUNK".into(), broken()), ("LANG".into(), "C".into())];
+        assert_eq!(readable(foreign).unwrap(), [("LANG".to_owned(), "C".to_owned())]);
+        let error = readable([("LARKHORN__FEISHU__APP_SECRET".into(), broken())]).unwrap_err();
+        assert!(error.to_string().contains("LARKHORN__FEISHU__APP_SECRET"), "{error}");
     }
 }

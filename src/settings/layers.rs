@@ -17,6 +17,11 @@ use super::raw::Raw;
 /// What every variable's name starts with.
 const PREFIX: &str = "LARKHORN__";
 
+/// Whether an environment variable of that name is read.
+pub fn is_ours(name: &str) -> bool {
+    name.to_uppercase().starts_with(PREFIX)
+}
+
 /// Merges the file and the variables.
 pub(super) fn read(
     path: Option<&Path>,
@@ -26,10 +31,8 @@ pub(super) fn read(
     if let Some(path) = path {
         builder = builder.add_source(beside(path)).add_source(read_file(path)?);
     }
-    let variables: BTreeMap<String, String> = env
-        .into_iter()
-        .filter(|(name, value)| name.to_uppercase().starts_with(PREFIX) && !value.is_empty())
-        .collect();
+    let variables: BTreeMap<String, String> =
+        env.into_iter().filter(|(name, value)| is_ours(name) && !value.is_empty()).collect();
     check_variables(&variables)?;
     builder
         .add_source(environment(variables.into_iter().collect()))

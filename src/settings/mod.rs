@@ -25,6 +25,7 @@ mod raw;
 mod resolve;
 mod secrets;
 
+pub use layers::is_ours;
 pub use resolve::parse_listen;
 
 /// The settings file that is read when none is named, if it exists.
