@@ -35,18 +35,24 @@ struct Found {
     summary: String,
 }
 
+impl Found {
+    fn passes(&self, deny_warnings: bool) -> bool {
+        self.errors.is_empty() && (self.warnings.is_empty() || !deny_warnings)
+    }
+}
+
 pub(super) fn run(
     options: &Options,
     settings: impl FnOnce() -> Result<Settings, SettingsError>,
 ) -> anyhow::Result<ExitCode> {
     let paths = if options.paths.is_empty() { vec![settings()?.rules] } else { options.paths.clone() };
     let found: Vec<Found> = paths.iter().map(|path| look(path)).collect();
+    let ok = found.iter().all(|found| found.passes(options.deny_warnings));
     match options.output {
         Format::Text => found.iter().for_each(print),
-        Format::Json => say(&json(&found)),
+        Format::Json => say(&json(ok, &found)),
     }
-    let bad = |f: &Found| !f.errors.is_empty() || (options.deny_warnings && !f.warnings.is_empty());
-    Ok(if found.iter().any(bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn look(path: &std::path::Path) -> Found {
@@ -85,8 +91,26 @@ fn print(found: &Found) {
     }
 }
 
-fn json(found: &[Found]) -> String {
+fn json(ok: bool, found: &[Found]) -> String {
     let lines = |pick: fn(&Found) -> &Vec<String>| -> Vec<&String> { found.iter().flat_map(pick).collect() };
     let (errors, warnings) = (lines(|f| &f.errors), lines(|f| &f.warnings));
-    serde_json::json!({ "ok": errors.is_empty(), "errors": errors, "warnings": warnings }).to_string()
+    serde_json::json!({ "ok": ok, "errors": errors, "warnings": warnings }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_ok_when_the_exit_code_does() {
+        let found = |errors: &[&str], warnings: &[&str]| {
+            let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+            Found { errors: owned(errors), warnings: owned(warnings), summary: String::new() }
+        };
+        let doubtful = found(&[], &["w"]);
+        assert!(doubtful.passes(false) && !doubtful.passes(true));
+        assert!(!found(&["e"], &[]).passes(false));
+        let said: serde_json::Value = serde_json::from_str(&json(false, &[doubtful])).unwrap();
+        assert_eq!(said, serde_json::json!({"ok": false, "errors": [], "warnings": ["w"]}));
+    }
 }
