@@ -9,11 +9,12 @@ use anyhow::Context;
 use super::output::say;
 use crate::app::SystemClock;
 use crate::sandbox::{self, Sandbox};
+use crate::settings::parse_listen;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// Address and port to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9120")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9120", value_parser = parse_listen)]
     listen: SocketAddr,
 }
 

@@ -20,17 +20,16 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::settings::{self, Settings};
 use crate::telemetry::{self, LogFormat};
 
-/// A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
-/// 用飞书/Lark 自建值班呼叫：告警变成实时卡片、加急与置顶。
 #[derive(Debug, Parser)]
-#[command(name = "larkhorn", version, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "larkhorn", version, about = ABOUT, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Arguments {
     /// Settings file (default: larkhorn.yaml, if there is one)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What is logged: a level, or a list such as info,larkhorn=debug
-    #[arg(long, global = true, value_name = "FILTER", default_value = "info")]
-    log_level: String,
+    /// (default: info for serve, error for the others)
+    #[arg(long, global = true, value_name = "FILTER", value_parser = log_filter)]
+    log_level: Option<String>,
     /// How it is logged
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     log_format: LogStyle,
@@ -38,11 +37,19 @@ struct Arguments {
     command: Command,
 }
 
+const ABOUT: &str = "\
+A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
+用飞书/Lark 自建值班呼叫：告警变成实时卡片、加急与置顶。";
+
 const EXAMPLES: &str = "Examples:
   larkhorn demo                          see it work: no account, no configuration, no network
   larkhorn check rules                   are the rules right?
   larkhorn serve --config larkhorn.yaml  page people
   larkhorn send-test --person lin --urgent phone";
+
+fn log_filter(text: &str) -> Result<String, String> {
+    telemetry::check_filter(text).map(|()| text.to_owned())
+}
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogStyle {
@@ -108,9 +115,9 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
     };
-    let quiet = !matches!(arguments.command, Command::Serve(_));
-    let filter = if quiet && arguments.log_level == "info" { "error" } else { &arguments.log_level };
-    telemetry::init_logs(format, filter).map_err(anyhow::Error::msg)?;
+    let usual = if matches!(arguments.command, Command::Serve(_)) { "info" } else { "error" };
+    telemetry::init_logs(format, arguments.log_level.as_deref().unwrap_or(usual))
+        .map_err(anyhow::Error::msg)?;
     let settings = || Settings::load(arguments.config.as_deref(), env);
     match arguments.command {
         Command::Serve(options) => serve::run(options, settings()?).await,
@@ -135,6 +142,34 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
 
     use super::*;
+
+    #[test]
+    fn usage_is_judged_before_anything_runs() {
+        let judged = |line: &str| Arguments::try_parse_from(line.split_whitespace()).map(drop);
+        for line in [
+            "larkhorn serve --listen localhost:9119",
+            "larkhorn serve --listen :0",
+            "larkhorn fake-feishu --listen [::1]:0",
+            "larkhorn --log-level info,larkhorn=trace demo",
+            "larkhorn send-test --chat sre",
+            "larkhorn send-test --person lin --urgent phone",
+            "larkhorn send-test --chat sre --person lin",
+        ] {
+            assert!(judged(line).is_ok(), "{line}: {:?}", judged(line));
+        }
+        for (line, why) in [
+            ("larkhorn serve --listen 9119", "127.0.0.1:9119"),
+            ("larkhorn check --log-level larkhorn=loud", "larkhorn=debug"),
+            ("larkhorn send-test", "--chat <NAME>"),
+            ("larkhorn send-test --urgent phone", "--person <NAME>"),
+            ("larkhorn send-test --chat sre --urgent phone", "--person <NAME>"),
+            ("larkhorn send-test --person lin --urgent loud", "none, app, sms, phone"),
+        ] {
+            let error = judged(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(why), "{line}: {error}");
+        }
+    }
 
     #[test]
     fn only_variables_of_ours_have_to_be_text() {

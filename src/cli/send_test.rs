@@ -8,15 +8,16 @@ use crate::domain::Urgent;
 use crate::settings::Settings;
 
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("target").required(true).multiple(true).args(["chat", "person"])))]
 pub(super) struct Options {
     /// Chat to send the card to, as the rules name it; without it the person gets it directly
     #[arg(long, value_name = "NAME")]
     chat: Option<String>,
     /// Person to buzz, as the rules name them
-    #[arg(long, value_name = "NAME", required_unless_present = "chat")]
+    #[arg(long, value_name = "NAME")]
     person: Option<String>,
     /// How loudly: none, app, sms or phone (SMS and phone use the tenant's quota)
-    #[arg(long, value_name = "LOUDNESS", default_value = "app", value_parser = loudness)]
+    #[arg(long, value_name = "LOUDNESS", default_value = "app", value_parser = loudness, requires = "person")]
     urgent: Urgent,
 }
 

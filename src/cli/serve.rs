@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, SystemClock};
-use crate::settings::Settings;
+use crate::settings::{Settings, parse_listen};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// Address and port to listen on, in place of server.listen
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
     listen: Option<SocketAddr>,
     /// Rules file or folder, in place of rules
     #[arg(long, value_name = "PATH")]

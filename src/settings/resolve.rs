@@ -65,9 +65,11 @@ impl Problems {
 }
 
 fn server(raw: RawServer, problems: &mut Problems) -> Server {
+    let listen = raw.listen.as_deref().map(parse_listen).transpose();
+    let listen = listen.map_err(|problem| format!("server.listen: {problem}"));
     let url = raw.external_url.map(|u| base_url("server.external_url", &u)).transpose();
     Server {
-        listen: problems.take(raw.listen.as_deref().map(parse_listen).transpose(), LISTEN),
+        listen: problems.take(listen, LISTEN),
         external_url: problems.take(url, EXTERNAL_URL.into()),
         max_body_bytes: problems.take(raw.max_body_bytes.map(body_limit).transpose(), MAX_BODY_BYTES),
         api_token: problems.secret("server.api_token", raw.api_token, raw.api_token_file),
@@ -145,7 +147,7 @@ fn word<T: Copy>(key: &str, given: Option<&str>, words: &[(&str, T)]) -> Result<
 pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let wrong = || {
         format!(
-            "server.listen is {text:?}: write an IP address and a port, such as 127.0.0.1:9119 or [::]:9119"
+            "{text:?} is no address to listen on: write an IP address and a port, such as 127.0.0.1:9119 or [::]:9119"
         )
     };
     let host_port = text.rsplit_once(':').ok_or_else(wrong)?;

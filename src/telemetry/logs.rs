@@ -21,14 +21,23 @@ pub enum LogFormat {
 /// `filter` is a level or a list such as `info,larkhorn=debug`. Errors: the
 /// filter cannot be read, or logging has been started before.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
-    let parsed = EnvFilter::try_new(filter).map_err(|e| {
-        format!("log filter {filter:?}: {e}; write a level or a list such as info,larkhorn=debug")
-    })?;
+    let parsed = parse(filter)?;
     match format {
         LogFormat::Text => text(parsed, io::stderr).try_init(),
         LogFormat::Json => json(parsed, io::stderr).try_init(),
     }
     .map_err(|e| format!("cannot start logging: {e}"))
+}
+
+/// Whether [`init_logs`] can read the filter, or why not.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    parse(filter).map(drop)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|e| {
+        format!("log filter {filter:?}: {e}; write a level or a list such as info,larkhorn=debug")
+    })
 }
 
 fn text<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync

@@ -13,5 +13,5 @@
 mod logs;
 mod metrics;
 
-pub use logs::{LogFormat, init_logs};
+pub use logs::{LogFormat, check_filter, init_logs};
 pub use metrics::{Metrics, SOURCES_MAX, Waiting};
