@@ -19,6 +19,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let told_to_stop = super::told_to_stop()?;
     let world = sandbox::Options { open_world: true, ..sandbox::Options::default() };
     let sandbox = Sandbox::new(Arc::new(SystemClock), world);
     let listener = TcpListener::bind(options.listen)
@@ -27,7 +28,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let running = sandbox.serve(listener)?;
     say(&format!("fake Feishu listening on {}", running.url()));
     say("Any app id and secret will do. Chats and people come to be when they are first named.");
-    super::told_to_stop().await?;
+    told_to_stop.await;
     running.stop().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{self, Settings};
 use crate::telemetry::{self, LogFormat};
@@ -128,13 +129,16 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        ctrl_c = tokio::signal::ctrl_c() => ctrl_c,
-        _ = terminate.recv() => Ok(()),
-    }
+/// Ends at Ctrl-C or SIGTERM, which do nothing else from now on.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 #[cfg(test)]
@@ -168,6 +172,16 @@ mod tests {
             let error = judged(line).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
             assert!(error.to_string().contains(why), "{line}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_heeded_though_nobody_waits_for_it_yet() {
+        for name in ["-INT", "-TERM"] {
+            let told = told_to_stop().unwrap();
+            let this = std::process::id().to_string();
+            assert!(std::process::Command::new("kill").args([name, &this]).status().unwrap().success());
+            told.await;
         }
     }
 

@@ -28,14 +28,11 @@ pub(super) async fn run(options: Options, mut settings: Settings) -> anyhow::Res
         settings.rules = rules;
     }
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut told_to_stop = std::pin::pin!(super::told_to_stop()?);
     let mut pager = app::start(settings, Arc::new(SystemClock)).await?;
-    let mut told_to_stop = std::pin::pin!(super::told_to_stop());
     loop {
         tokio::select! {
-            told = &mut told_to_stop => {
-                told?;
-                break;
-            }
+            () = &mut told_to_stop => break,
             _ = hang_up.recv() => pager.reload().await,
             error = pager.ended() => return Err(error),
         }

@@ -33,6 +33,8 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCode> {
+    // Heeded from here on: an early Ctrl-C must not leave the folder behind.
+    let told_to_stop = super::told_to_stop()?;
     let folder = tempfile::Builder::new().prefix("larkhorn-demo-").tempdir()?;
     let clock = Arc::new(SystemClock);
     let world = sandbox::Options { open_world: true, ..sandbox::Options::default() };
@@ -43,24 +45,43 @@ pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCo
     let pager = app::start(settings, clock.clone()).await?;
     let pager_url = format!("http://{}", pager.addr());
 
-    say(words.pick(
-        "larkhorn demo: a fake Feishu, a real pager, webhooks captured from real senders\n",
-        "larkhorn 演示：假飞书、真值班呼叫、从真实系统截获的 webhook\n",
-    ));
-    story::play(&sandbox, &pager_url, words, clock.as_ref()).await?;
-    say(&format!("\n  {}  {}/", words.pick("two phones  ", "两部手机"), phones.url()));
-    say(&format!("  {}  {pager_url}/", words.pick("the pager   ", "值班呼叫")));
-    if !options.once {
-        say(words.pick(
-            "\nOpen the pages in a browser. Ctrl-C ends the demo.",
-            "\n用浏览器打开以上页面。按 Ctrl-C 结束演示。",
-        ));
-        super::told_to_stop().await?;
+    let show = async {
+        play(&sandbox, &phones.url(), &pager_url, words, clock.as_ref()).await?;
+        if !options.once {
+            say(words.pick(
+                "\nOpen the pages in a browser. Ctrl-C ends the demo.",
+                "\n用浏览器打开以上页面。按 Ctrl-C 结束演示。",
+            ));
+            std::future::pending::<()>().await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        shown = show => shown?,
+        () = told_to_stop => {}
     }
     pager.stop().await;
     phones.stop().await;
     folder.close().context("the demo's temporary folder could not be removed")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells the story, then where to look at it.
+async fn play(
+    sandbox: &Sandbox,
+    phones_url: &str,
+    pager_url: &str,
+    words: Words,
+    clock: &SystemClock,
+) -> anyhow::Result<()> {
+    say(words.pick(
+        "larkhorn demo: a fake Feishu, a real pager, webhooks captured from real senders\n",
+        "larkhorn 演示：假飞书、真值班呼叫、从真实系统截获的 webhook\n",
+    ));
+    story::play(sandbox, pager_url, words, clock).await?;
+    say(&format!("\n  {}  {phones_url}/", words.pick("two phones  ", "两部手机")));
+    say(&format!("  {}  {pager_url}/", words.pick("the pager   ", "值班呼叫")));
+    Ok(())
 }
 
 /// A listener on loopback, on the port if it is free.
