@@ -83,11 +83,14 @@ impl<W: Write> Write for OneLineWriter<W> {
     }
 }
 
-/// The text with control characters and Unicode's line separators escaped.
+/// The text with control characters, Unicode's line separators and what turns
+/// the reading direction escaped.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 1);
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+        if c.is_control()
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+        {
             line.extend(c.escape_default());
         } else {
             line.push(c);
@@ -124,7 +127,7 @@ mod tests {
         }
     }
 
-    const HOSTILE: &str = "disk full\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J\r\u{2028}end 磁盘";
+    const HOSTILE: &str = "disk full\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J\u{9b}2J\r\u{2028}end \u{202e}kcehc\u{2069} 磁盘";
 
     fn captured(log: &Captured) -> String {
         String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
@@ -139,7 +142,11 @@ mod tests {
         });
         let written = captured(&log);
         assert_eq!(written.lines().count(), 1, "{written:?}");
-        assert!(written.ends_with('\n') && !written.contains(['\u{1b}', '\r', '\u{2028}']), "{written:?}");
+        assert!(
+            written.ends_with('\n')
+                && !written.contains(['\u{1b}', '\u{9b}', '\r', '\u{2028}', '\u{202e}', '\u{2069}']),
+            "{written:?}"
+        );
         assert!(written.contains("disk full\\n2026") && written.contains("磁盘"), "{written:?}");
     }
 
