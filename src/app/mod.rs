@@ -119,10 +119,7 @@ impl Parts {
         for warning in &checked.warnings {
             tracing::warn!("{warning}");
         }
-        let (cards, problems) = files::read_cards(&settings)?;
-        for problem in problems {
-            tracing::error!("{problem}; the built-in template serves");
-        }
+        let cards = first_cards(&settings)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         metrics.reloaded(true);
         let client = connect(&settings, &metrics)?;
@@ -219,6 +216,15 @@ impl Running {
         // The last holder closes the file; that blocks for some milliseconds.
         drop(self.store);
     }
+}
+
+/// The cards to begin with: a bad template is no reason not to page.
+fn first_cards(settings: &Settings) -> anyhow::Result<Cards> {
+    let (cards, problems) = files::read_cards(settings)?;
+    for problem in problems {
+        tracing::error!("{problem}; the built-in template serves");
+    }
+    Ok(cards)
 }
 
 /// A client to the Feishu of the settings.
