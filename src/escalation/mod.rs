@@ -112,7 +112,8 @@ pub fn open(
         severity,
         response: Response::Open,
         ladder: Ladder::Gathering,
-        due_at: now.checked_add(observation.group_wait).ok(),
+        // A wait too long for the calendar is a wait for ever: due at its end.
+        due_at: Some(now.checked_add(observation.group_wait).unwrap_or(Timestamp::MAX)),
         last_step: None,
         policy: observation.policy,
         generation: 1,

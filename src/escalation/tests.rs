@@ -294,3 +294,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_endless_wait_has_a_deadline_too() {
+    let gathering = Observation { group_wait: SignedDuration::MAX, ..seen(vec![firing(1, "critical")]) };
+    let (standing, _) = open(gathering, &EVERYBODY, at(0)).unwrap();
+    assert_eq!((standing.ladder, standing.due_at), (Ladder::Gathering, Some(Timestamp::MAX)));
+}

@@ -11,8 +11,8 @@ use actix_web::rt::System;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{ChatId, Clock, Contact, MessageId, Urgent};
 use larkhorn::feishu::{
-    Address, CallError, Client, ClientConfig, ClientError, Content, Observer, Place, UserId, UserIdKind,
-    Verdict,
+    Address, CallError, Client, ClientConfig, ClientError, Content, Observer, Place, Urged, UserId,
+    UserIdKind, Verdict,
 };
 use larkhorn::sandbox::{Account, Api, Fault, Limits, Options, Outcome, Pinned, Running, Sandbox};
 use uuid::Uuid;
@@ -456,6 +456,17 @@ async fn servers_that_are_not_feishu_do_no_harm() {
         assert!(error.to_string().starts_with("tenant_access_token: "), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_buzz_that_was_made_is_not_unmade_by_a_list_that_cannot_be_read() {
+    let token = "{\"code\":0,\"tenant_access_token\":\"t-1\",\"expire\":7200}";
+    let odd = "{\"code\":0,\"data\":{\"invalid_user_id_list\":{\"ou_1\":\"left\"}}}";
+    let url = parrot(vec![http("200 OK", token), http("200 OK", odd)]);
+    let (client, _) = connect(&url, Duration::from_secs(5));
+    let line = MessageId("om_1".to_owned());
+    let urged = client.urge(Timestamp::UNIX_EPOCH, &line, Urgent::Phone, &[open_id("ou_1")]).await;
+    assert_eq!(urged, Ok(Urged::default()), "a phone that rang must not ring again for it");
 }
 
 #[tokio::test]

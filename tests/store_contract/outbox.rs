@@ -199,3 +199,52 @@ pub(crate) async fn a_job_put_off_without_holding_its_lane_lets_the_next_one_go(
     assert!(claim(&*store, 59).await.is_empty());
     assert_eq!(claim_one(&*store, 60).await.id, card.id);
 }
+
+pub(crate) async fn what_goes_before_a_buzz_is_as_urgent_as_the_buzz(db: &impl Database) {
+    let store = db.open();
+    let (to, other) = (chat("oc_1"), chat("oc_2"));
+    let quiet = NewJob { priority: 3, ..new_job(post(&to)) };
+    let id = put(&*store, Change { jobs: vec![quiet], ..change(incident("g")) }).await.id.unwrap();
+    open_with(&*store, "storm", vec![buzz(&other, Urgent::App)]).await;
+    let jobs = vec![new_job(buzz(&to, Urgent::Phone))];
+    store.commit(commit(1, vec![Change { jobs, ..change(load(&*store, id).await) }])).await.unwrap();
+    assert_eq!(claim_some(&*store, 1, 1).await[0].job, post(&to), "a call waits for it");
+}
+
+pub(crate) async fn a_post_put_off_beside_its_lane_is_not_doubled(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let id = open_with(&*store, "g", vec![post(&to)]).await;
+    let first = claim_one(&*store, 0).await;
+    store.report(ended(first.id, 1, JobEnd::Retry { at: at(60), holds_lane: false })).await.unwrap();
+    let more = || async {
+        let jobs = vec![new_job(post(&to))];
+        store.commit(commit(2, vec![Change { jobs, ..change(load(&*store, id).await) }])).await.unwrap();
+    };
+    more().await;
+    assert!(claim(&*store, 59).await.is_empty(), "two at work would post two cards");
+    let again = claim_one(&*store, 60).await;
+    assert_eq!(again.uuid, first.uuid);
+    more().await;
+    done(&*store, &again, 61).await;
+    let asked_meanwhile = claim_one(&*store, 61).await;
+    done(&*store, &asked_meanwhile, 62).await;
+    assert_eq!(store.next_job_at().await.unwrap(), None);
+}
+
+pub(crate) async fn buzzes_of_before_a_resolve_do_not_come_back_with_it(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let jobs = vec![buzz(&to, Urgent::Phone), post(&to), buzz(&to, Urgent::App)];
+    let id = open_with(&*store, "g", jobs).await;
+    let over = put(&*store, change(resolved(load(&*store, id).await, 1))).await;
+    let jobs = vec![new_job(buzz(&to, Urgent::Sms))];
+    put(&*store, Change { jobs, ..change(super::support::reopened(over)) }).await;
+    let card = claim_one(&*store, 2).await;
+    assert_eq!(card.job, post(&to));
+    done(&*store, &card, 3).await;
+    let only = claim_one(&*store, 3).await;
+    assert_eq!(only.job, buzz(&to, Urgent::Sms));
+    done(&*store, &only, 4).await;
+    assert_eq!(store.next_job_at().await.unwrap(), None);
+}

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use larkhorn::domain::Urgent::App;
 use larkhorn::sandbox::{Api, Outcome};
 use larkhorn::settings::UrgentVia;
+use larkhorn::store::Store as _;
 
 use crate::alerts::{Told, Webhook, fires, recovers};
 use crate::life::{RULES, minutes};
@@ -210,4 +211,20 @@ async fn a_late_copy_opens_nothing_even_where_nothing_is_reopened() {
     world.advance(seconds(20)).await;
     world.post(fires("Late", "warning", began)).await;
     world.expect_nothing();
+}
+
+#[tokio::test]
+async fn a_pin_that_may_not_be_taken_off_now_is_taken_off_at_the_next_start() {
+    let mut world = World::new(RULES);
+    let began = world.now();
+    world.post(fires("Fire", "critical", began)).await;
+    world.expect(&["card red Fire in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
+    let refused = Outcome::Code(99_991_672, "Access denied. One of the scopes is required".to_owned());
+    world.trouble(Api::ChatFeedCard, Some(1), refused);
+    world.post(recovers("Fire", "critical", began)).await;
+    world.expect(&["edit green Fire in oc_sre"]);
+    let mut world = world.crash();
+    world.store().reconcile_pins(world.now()).await.unwrap();
+    world.settle().await;
+    world.expect(&["unpin lin oc_sre"]);
 }

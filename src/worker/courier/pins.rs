@@ -3,7 +3,7 @@
 use super::people::{Known, LookUpError};
 use super::{Courier, Outcome};
 use crate::domain::{Destination, Person};
-use crate::feishu::{CallError, Place};
+use crate::feishu::{CallError, Place, Verdict};
 use crate::store::{Claim, JobEnd, PinState, Report, StoreError};
 
 /// The channel's word in metrics.
@@ -24,10 +24,12 @@ impl Courier {
                 Ok(states) => outcome.pins.extend(states),
                 Err(error) => {
                     self.count_failure(claim, CHANNEL, &error);
-                    // A pin is decoration: what cannot be pinned is let be, what cannot
-                    // be unpinned counts as gone (the place or the person is).
+                    // A pin is decoration: what cannot be pinned is let be. What cannot
+                    // be unpinned is gone with its place, or else tried again at the next start.
                     let Some(again) = self.again(claim, &error) else {
-                        outcome.pins.extend(people.into_iter().map(|p| (p, PinState::Off)));
+                        if on || is_gone(&error) {
+                            outcome.pins.extend(people.into_iter().map(|p| (p, PinState::Off)));
+                        }
                         continue;
                     };
                     return Ok(Outcome { end: again.end, ..outcome });
@@ -85,4 +87,12 @@ impl Courier {
             follow_ups: Vec::new(),
         }
     }
+}
+
+/// Whether there is no such place or person any more, and so no pin.
+fn is_gone(error: &CallError) -> bool {
+    matches!(
+        error.verdict,
+        Verdict::TargetInvalid | Verdict::NotInChat | Verdict::ChatGone | Verdict::PersonGone
+    )
 }
