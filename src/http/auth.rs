@@ -69,8 +69,8 @@ pub(super) fn api(request: &HttpRequest, token: Option<&SecretString>) -> Result
         }
         None if is_local(request) => Ok(()),
         None => Err(unauthorized(
-            "without server.api_token this is served to the machine itself only, called localhost or by its \
-             address: set one to use it from elsewhere",
+            "without server.api_token this is served to the machine itself only, by its address or a name \
+             without dots: set one to use it from elsewhere",
             "Bearer",
         )),
     }
@@ -117,16 +117,14 @@ fn is_local(request: &HttpRequest) -> bool {
     loopback && !foreign
 }
 
-/// Whether the request was meant for an address or for `localhost`. A browser
-/// shows here when a page's own name was made to point at this machine (DNS
-/// rebinding), and tells nothing else then.
+/// Whether the request was meant for an address or for a name without dots. A
+/// browser shows here when a page's own name was made to point at this machine
+/// (DNS rebinding), and tells nothing else then; that name has dots.
 fn names_this_machine(request: &HttpRequest) -> bool {
     let Some(host) = request.headers().get(header::HOST) else { return true };
     let Ok(host) = host.to_str() else { return false };
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::Ipv4Addr>().is_ok()
-        || host.starts_with('[')
+    !name.contains('.') || name.parse::<std::net::Ipv4Addr>().is_ok() || host.starts_with('[')
 }
 
 fn has_bearer(request: &HttpRequest, token: &SecretString) -> bool {
@@ -158,8 +156,8 @@ fn same(given: &[u8], wanted: &[u8]) -> bool {
 
 fn strangers() -> Problem {
     unauthorized(
-        "no authentication is set up, so alerts are taken from this machine only, called localhost or by its \
-         address: set webhook.bearer_token, webhook.basic or webhook.grafana_hmac_secret",
+        "no authentication is set up, so alerts are taken from this machine only, by its address or a name \
+         without dots: set webhook.bearer_token, webhook.basic or webhook.grafana_hmac_secret",
         "Bearer",
     )
 }
@@ -223,12 +221,13 @@ mod tests {
             ("Sec-Fetch-Site", "same-origin", true),
             ("Sec-Fetch-Site", "none", true),
             ("Host", "localhost:9119", true),
-            ("Host", "LOCALHOST", true),
+            ("Host", "larkhorn", true),
             ("Host", "127.0.0.1:9119", true),
             ("Host", "[::1]:9119", true),
+            ("Host", "[::ffff:127.0.0.1]", true),
             ("Host", "evil.example:9119", false),
             ("Host", "127.0.0.1.evil.example", false),
-            ("Host", "", false),
+            ("Host", "evil.:9119", false),
         ] {
             let request = from("127.0.0.1:5").insert_header((header, value)).to_http_request();
             assert_eq!(is_local(&request), local, "{header}: {value}");
