@@ -18,7 +18,8 @@ pub struct CheckedRules {
     pub files: usize,
 }
 
-/// Reads a rules file, or every `*.yaml` and `*.yml` of a folder in name order.
+/// Reads a rules file, or every `*.yaml` and `*.yml` of a folder in name order;
+/// hidden ones are what editors and mounts leave there.
 ///
 /// # Errors
 ///
@@ -50,7 +51,8 @@ fn rule_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in entries {
         let file = entry.with_context(|| format!("{}: rules cannot be read", path.display()))?.path();
-        if file.is_file() && file.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && file.is_file() && file.extension().is_some_and(|e| e == "yaml" || e == "yml") {
             files.push(file);
         }
     }
@@ -86,4 +88,21 @@ pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<(Cards, Vec<Stri
 
 fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read as text", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_means_its_yaml_files_that_show() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.yml", "a.yaml", ".a.yaml", ".#a.yaml", "a.yaml.bak", "notes.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("c.yaml")).unwrap();
+        let found = rule_files(folder.path()).unwrap();
+        let names: Vec<_> = found.iter().filter_map(|file| file.file_name()).collect();
+        assert_eq!(names, ["a.yaml", "b.yml"]);
+    }
 }
