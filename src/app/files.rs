@@ -18,15 +18,18 @@ pub struct CheckedRules {
     pub files: usize,
 }
 
-/// Reads a rules file, or every `*.yaml` and `*.yml` of a folder in name order;
-/// hidden ones are what editors and mounts leave there.
+/// Reads rules files, and of folders every `*.yaml` and `*.yml` in name order;
+/// hidden ones are what editors and mounts leave there. All make one set.
 ///
 /// # Errors
 ///
 /// All mistakes in the rules at once, one per line with file, line and column;
 /// or what cannot be read, and how to name another place.
-pub fn read_rules(path: &Path) -> anyhow::Result<CheckedRules> {
-    let files = rule_files(path)?;
+pub fn read_rules(paths: &[PathBuf]) -> anyhow::Result<CheckedRules> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(rule_files(path)?);
+    }
     let named: Vec<(String, String)> = files
         .iter()
         .map(|file| Ok((file.display().to_string(), read(file)?)))

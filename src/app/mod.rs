@@ -48,10 +48,6 @@ use crate::worker::engine::Engine;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// For connecting to Feishu.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often the engine looks into the store without being woken.
-const POLL: Duration = Duration::from_millis(250);
-/// Pause after the store failed the engine.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a stop waits for the engine and the courier.
 const DRAIN: Duration = Duration::from_secs(9);
 
@@ -115,7 +111,7 @@ impl Parts {
     /// Rules before the store, so that a mistake in them leaves no file behind.
     fn prepare(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         settings.feishu_required()?;
-        let checked = read_rules(&settings.rules)?;
+        let checked = read_rules(std::slice::from_ref(&settings.rules))?;
         for warning in &checked.warnings {
             tracing::warn!("{warning}");
         }
@@ -169,7 +165,7 @@ impl Parts {
         let handle = server.handle();
         let server_ended = tokio::spawn(server);
         let workers = vec![
-            tokio::spawn(run_engine(engine, clock, inbox_signal, stopped.clone())),
+            tokio::spawn(Arc::new(engine).run(clock, inbox_signal, stopped.clone())),
             tokio::spawn(Arc::new(courier).run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped)),
         ];
@@ -243,40 +239,6 @@ fn connect(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Client> {
 /// Two HTTP workers do: the work of a request is a few microseconds and a wait for the disk.
 fn http_workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2)
-}
-
-/// Turns of the engine, quick when woken, sure by polling. A stop is heeded when
-/// the inbox is empty.
-async fn run_engine(engine: Engine, clock: Arc<dyn Clock>, signal: Arc<Notify>, stop: watch::Receiver<bool>) {
-    let engine = Arc::new(engine);
-    loop {
-        let (turning, now) = (Arc::clone(&engine), clock.now());
-        // On a task of its own: a panic must not end the loop.
-        let turn = tokio::spawn(async move { turning.turn(now).await }).await;
-        let busy = match turn {
-            Ok(Ok(busy)) => busy,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the engine cannot work");
-                tokio::time::sleep(STORE_PAUSE).await;
-                false
-            }
-            Err(error) => {
-                tracing::error!(%error, "the engine crashed on a turn");
-                tokio::time::sleep(STORE_PAUSE).await;
-                false
-            }
-        };
-        if busy {
-            continue;
-        }
-        if *stop.borrow() {
-            return;
-        }
-        tokio::select! {
-            () = signal.notified() => {}
-            () = tokio::time::sleep(POLL) => {}
-        }
-    }
 }
 
 /// Counts calls to Feishu.

@@ -34,7 +34,7 @@ impl FileReload {
     fn read(&self) -> Result<(files::CheckedRules, Cards), Vec<String>> {
         let lines = |error: anyhow::Error| format!("{error:#}").lines().map(str::to_owned).collect();
         let cards = files::read_cards(&self.settings).map_err(lines);
-        let checked = files::read_rules(&self.settings.rules).map_err(lines);
+        let checked = files::read_rules(std::slice::from_ref(&self.settings.rules)).map_err(lines);
         match (checked, cards) {
             (Ok(checked), Ok((cards, problems))) if problems.is_empty() => Ok((checked, cards)),
             (checked, cards) => {
@@ -88,7 +88,9 @@ mod tests {
         fs::write(at("larkhorn.yaml"), "{rules: rules.yaml, feishu: {locale: en}}").unwrap();
         fs::write(at("rules.yaml"), RULES.replace("NAME", "old")).unwrap();
         let settings = Settings::load(Some(&at("larkhorn.yaml")), std::iter::empty()).unwrap();
-        let rules = Arc::new(ArcSwap::from_pointee(files::read_rules(&settings.rules).unwrap().rules));
+        let rules = Arc::new(ArcSwap::from_pointee(
+            files::read_rules(std::slice::from_ref(&settings.rules)).unwrap().rules,
+        ));
         let cards = Arc::new(ArcSwap::from_pointee(files::read_cards(&settings).unwrap().0));
         let first = cards.load_full();
         let metrics = Metrics::new("0.0.1");

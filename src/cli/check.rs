@@ -28,7 +28,7 @@ pub(super) struct Options {
     output: Format,
 }
 
-/// What was found in one place.
+/// What was found.
 struct Found {
     errors: Vec<String>,
     warnings: Vec<String>,
@@ -46,23 +46,24 @@ pub(super) fn run(
     settings: impl FnOnce() -> Result<Settings, SettingsError>,
 ) -> anyhow::Result<ExitCode> {
     let paths = if options.paths.is_empty() { vec![settings()?.rules] } else { options.paths.clone() };
-    let found: Vec<Found> = paths.iter().map(|path| look(path)).collect();
-    let ok = found.iter().all(|found| found.passes(options.deny_warnings));
+    let found = look(&paths);
+    let ok = found.passes(options.deny_warnings);
     match options.output {
-        Format::Text => found.iter().for_each(print),
+        Format::Text => print(&found),
         Format::Json => say(&json(ok, &found)),
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn look(path: &std::path::Path) -> Found {
-    match app::read_rules(path) {
+/// Looks at all paths as one set of rules, as `serve` does with a folder.
+fn look(paths: &[PathBuf]) -> Found {
+    match app::read_rules(paths) {
         Ok(checked) => Found {
             errors: Vec::new(),
             warnings: checked.warnings.iter().map(ToString::to_string).collect(),
             summary: format!(
                 "{}: {} rules, {} people, {} chats, {} severities in {} {}",
-                path.display(),
+                paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" "),
                 checked.rules.rules().len(),
                 checked.rules.people().len(),
                 checked.rules.chats().len(),
@@ -91,10 +92,8 @@ fn print(found: &Found) {
     }
 }
 
-fn json(ok: bool, found: &[Found]) -> String {
-    let lines = |pick: fn(&Found) -> &Vec<String>| -> Vec<&String> { found.iter().flat_map(pick).collect() };
-    let (errors, warnings) = (lines(|f| &f.errors), lines(|f| &f.warnings));
-    serde_json::json!({ "ok": ok, "errors": errors, "warnings": warnings }).to_string()
+fn json(ok: bool, found: &Found) -> String {
+    serde_json::json!({ "ok": ok, "errors": found.errors, "warnings": found.warnings }).to_string()
 }
 
 #[cfg(test)]
@@ -110,7 +109,7 @@ mod tests {
         let doubtful = found(&[], &["w"]);
         assert!(doubtful.passes(false) && !doubtful.passes(true));
         assert!(!found(&["e"], &[]).passes(false));
-        let said: serde_json::Value = serde_json::from_str(&json(false, &[doubtful])).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&json(false, &doubtful)).unwrap();
         assert_eq!(said, serde_json::json!({"ok": false, "errors": [], "warnings": ["w"]}));
     }
 }

@@ -155,7 +155,8 @@ pub struct Incident {
     pub labels: Labels<'static>,
     /// The sender's own address, for links; may be empty.
     pub external_url: String,
-    /// Where its cards live: the rule's chats when it opened, plus direct messages since.
+    /// Where its card is posted: the rule's chats when it opened, plus chats that a step
+    /// named since. Direct messages are not among them.
     pub places: Vec<Destination>,
     /// Name of its card template.
     pub template: String,

@@ -1,5 +1,7 @@
 //! What is owed to the outside: jobs of the outbox, and what came of things.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::{Destination, Person, Urgent};
@@ -217,6 +219,21 @@ impl Happening {
                 ("instead", text(instead)),
             ],
         }
+    }
+}
+
+impl fmt::Display for Happening {
+    /// For the log: the kind and its facts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())?;
+        for (name, fact) in self.facts() {
+            match fact {
+                Fact::Text(text) => write!(f, " {name}={text}")?,
+                Fact::Number(number) => write!(f, " {name}={number}")?,
+                Fact::List(words) => write!(f, " {name}={}", words.join(","))?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -201,8 +201,9 @@ impl<'a, const KEEP: bool> Shape<'a> for Text<KEEP> {
     }
 }
 
-/// An object of strings, or `null` for an empty one. With `KEEP` off it is
-/// checked and forgotten.
+/// An object of strings, or `null` for an empty one. A value that is `null`
+/// counts as absent: it must not cost the alert. With `KEEP` off it is checked
+/// and forgotten.
 pub(super) struct Pairs<'t, const KEEP: bool> {
     pub(super) trail: &'t Trail,
     /// Room for so many pairs is made at once.
@@ -224,8 +225,8 @@ impl<'a, const KEEP: bool> Shape<'a> for Pairs<'_, KEEP> {
     fn object<A: MapAccess<'a>>(self, mut map: A) -> Result<Labels<'a>, A::Error> {
         let mut pairs = Vec::new();
         while let Some(name) = map.next_key_seed(Read(Text::<KEEP> { nullable: false }))? {
-            let text = value(&mut map, self.trail, &name, Text::<KEEP> { nullable: false })?;
-            if KEEP {
+            let text = value(&mut map, self.trail, &name, Text::<KEEP> { nullable: true })?;
+            if KEEP && !text.is_empty() {
                 if pairs.is_empty() {
                     pairs.reserve_exact(self.capacity);
                 }

@@ -253,7 +253,7 @@ fn a_mistake_is_named_with_its_place() {
     let table = [
         (r#""critical""#, "3", "alerts[1].labels.severity: expected a string, got the number 3"),
         (r#""critical""#, "true", "alerts[1].labels.severity: expected a string, got the boolean true"),
-        (r#""critical""#, "null", "alerts[1].labels.severity: expected a string, got null"),
+        (r#""critical""#, "[]", "alerts[1].labels.severity: expected a string, got an array"),
         (r#""critical""#, "[[]]", "alerts[1].labels.severity: expected a string, got an array"),
         (
             r#""annotations":{}"#,
@@ -488,4 +488,14 @@ proptest! {
         let spoiled = format!("{}{word}{}", &text[..at], &text[end..]);
         readings_agree(spoiled.as_bytes())?;
     }
+}
+
+#[test]
+fn a_value_that_is_null_or_empty_counts_as_absent_and_costs_nothing_else() {
+    let body = r#"{"version":"4","groupKey":"g","alerts":[{"status":"firing","startsAt":"2026-11-22T03:45:14Z",
+        "labels":{"alertname":"X","pod":null,"zone":""},"annotations":{"summary":null,"description":"d"}}]}"#;
+    let group = decode(SourceKind::Alertmanager, body.as_bytes()).unwrap();
+    let alert = &group.alerts[0];
+    assert_eq!(alert.labels.iter().collect::<Vec<_>>(), [("alertname", "X")]);
+    assert_eq!(alert.annotations.iter().collect::<Vec<_>>(), [("description", "d")]);
 }

@@ -7,6 +7,8 @@
 //! speak the reader's language and zone, `{{link …}}` lets only http and https
 //! pass. The fields are in `view`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use std::fmt::Write as _;
 
 use handlebars::{
@@ -53,6 +55,10 @@ impl Templates {
             if let Err(problem) = take(&mut operators, locale, path, text) {
                 problems.push(format!("template {path}: {problem}; it is not used"));
             }
+        }
+        for (name, problem) in endless(&operators, locale, overrides) {
+            operators.unregister_template(&name);
+            problems.push(problem);
         }
         (Self { shipped, operators }, problems)
     }
@@ -101,6 +107,60 @@ fn take(registry: &mut Handlebars<'_>, locale: Locale, path: &str, text: &str) -
     } else {
         handlebars::Template::compile(text).map(drop).map_err(|error| error.to_string())
     }
+}
+
+/// Templates that include themselves, straight or in a circle: rendering one
+/// would not end, and take the process with it.
+fn endless(
+    registry: &Handlebars<'_>,
+    locale: Locale,
+    overrides: &[(String, String)],
+) -> Vec<(String, String)> {
+    let mut texts: BTreeMap<&str, &str> = BTreeMap::new();
+    for (path, text) in overrides {
+        let name = path.strip_prefix(locale.as_str()).and_then(|p| p.strip_prefix('/'));
+        if let Some(name) = name.and_then(|n| n.strip_suffix(".hbs")).filter(|n| registry.has_template(n)) {
+            texts.insert(name, text);
+        }
+    }
+    let includes: BTreeMap<&str, Vec<&str>> = texts
+        .iter()
+        .map(|(name, text)| (*name, texts.keys().copied().filter(|other| names(text, other)).collect()))
+        .collect();
+    let circles = texts.keys().filter(|name| reaches(&includes, name, name));
+    circles
+        .map(|name| {
+            let folder = locale.as_str();
+            ((*name).to_owned(), format!("template {folder}/{name}.hbs: it includes itself, perhaps by way of another; it is not used"))
+        })
+        .collect()
+}
+
+/// Whether a text includes the template of that name. A partial whose name is
+/// computed may be any.
+fn names(text: &str, name: &str) -> bool {
+    text.split("{{").skip(1).any(|tag| {
+        let tag = tag.trim_start_matches(['{', '~']);
+        let Some(partial) = tag.strip_prefix('>').or_else(|| tag.strip_prefix("#>")) else { return false };
+        let word = partial.trim_start().trim_start_matches(['"', '\'']);
+        word.starts_with('(')
+            || word.split(|c: char| c.is_whitespace() || "}\"'~".contains(c)).next() == Some(name)
+    })
+}
+
+/// Whether `from` includes `to`, directly or through others.
+fn reaches(includes: &BTreeMap<&str, Vec<&str>>, from: &str, to: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&str> = includes.get(from).cloned().unwrap_or_default();
+    while let Some(name) = open.pop() {
+        if name == to {
+            return true;
+        }
+        if seen.insert(name) {
+            open.extend(includes.get(name).into_iter().flatten());
+        }
+    }
+    false
 }
 
 fn registry(locale: Locale, zone: &TimeZone) -> Handlebars<'static> {
@@ -185,5 +245,27 @@ where
         }
         let text = (self.write)(param.value()).map_err(RenderErrorReason::Other)?;
         Ok(ScopedJson::Derived(Value::String(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_that_include_themselves_are_refused_and_the_shipped_one_serves() {
+        let file = |name: &str, text: &str| (format!("en/{name}.hbs"), text.to_owned());
+        let overrides = [
+            file("alert", "{\"a\": {{> b}} }"),
+            file("b", "{{~#if x}}{{> alert}}{{/if}}"),
+            file("own", "{{>own}}"),
+            file("fine", "{ {{> leaf}} }"),
+            file("leaf", "\"own\": 1"),
+        ];
+        let (templates, problems) = Templates::new(Locale::En, &TimeZone::UTC, &overrides);
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(problems.iter().all(|p| p.contains("includes itself")), "{problems:?}");
+        assert!(templates.operators.has_template("fine") && templates.operators.has_template("leaf"));
+        assert_eq!(templates.candidates("alert").0.len(), 1, "the shipped one");
     }
 }

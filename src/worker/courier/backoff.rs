@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::PAID_PAUSE;
 use crate::store::Claim;
 
 /// First pause after a failure of unknown kind, in milliseconds.
 const FIRST_MS: i64 = 500;
 /// Longest pause, in milliseconds.
 const LONGEST_MS: i64 = 30_000;
+/// Attempts of unknown outcome that follow each other by [`PAID_PAUSE`].
+const PAID_QUICK: u32 = 3;
+/// Longest pause between attempts that may cost money.
+const PAID_LONGEST: SignedDuration = SignedDuration::from_mins(10);
 /// Pause while only an operator can help.
 const OPERATOR: SignedDuration = SignedDuration::from_secs(15);
 
@@ -24,6 +29,13 @@ pub(super) fn growing(claim: &Claim) -> SignedDuration {
 pub(super) fn at_least(pause: Duration, claim: &Claim) -> SignedDuration {
     let asked = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_mins(1));
     asked.saturating_add(SignedDuration::from_millis(spread_ms(claim, 300)))
+}
+
+/// Before an SMS or call that may have been made already: a minute at first,
+/// then longer and longer, since each may cost money and sleep.
+pub(super) fn paid(claim: &Claim) -> SignedDuration {
+    let factor = 1_i32.checked_shl(claim.attempts.saturating_sub(PAID_QUICK).min(8)).unwrap_or(i32::MAX);
+    PAID_PAUSE.saturating_mul(factor).min(PAID_LONGEST)
 }
 
 /// Until somebody has mended the credentials.
@@ -67,6 +79,12 @@ mod tests {
         );
         assert!(pauses.iter().all(|p| *p <= SignedDuration::from_millis(LONGEST_MS * 5 / 4)));
         assert_ne!(growing(&claim(1, 3)), growing(&claim(2, 3)));
+    }
+
+    #[test]
+    fn what_may_cost_money_is_repeated_more_and_more_seldom() {
+        let minutes: Vec<_> = (0..9).map(|n| paid(&claim(1, n)).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 1, 1, 1, 2, 4, 8, 10, 10]);
     }
 
     #[test]

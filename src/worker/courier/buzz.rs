@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cards::{failed, gave_up, seconds_since};
 use super::people::{Known, LookUpError};
-use super::{Courier, Outcome, PAID_PAUSE};
+use super::{Courier, Outcome, PAID_PAUSE, backoff};
 use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Phase, Urgent};
 use crate::feishu::{CallError, Content, UrgeFailed, UserId, Verdict};
 use crate::settings::UrgentVia;
@@ -56,7 +56,13 @@ impl Courier {
             Err(LookUpError::Feishu(error)) => return self.without_directory(&buzz, &error).await,
         };
         if known.ids.is_empty() {
-            return Ok(gave_up(claim, "buzz", "Feishu knows none of these people", "the ladder climbs on"));
+            let reason = "Feishu knows none of these people, or the app may not see them";
+            return Ok(self.later(
+                claim,
+                "buzz",
+                reason,
+                "the ladder climbs on; it is tried again every 5 minutes",
+            ));
         }
         let line = match self.line(&buzz, &incident).await? {
             Ok(line) => line,
@@ -205,8 +211,8 @@ impl Courier {
     /// money or sleep, it is given time to be answered.
     fn urge_failed(&self, buzz: &Buzz<'_>, error: &CallError) -> Outcome {
         if error.verdict == Verdict::Unknown && buzz.is_paid() {
-            let outcome = Outcome::retry(self.after(PAID_PAUSE), false);
-            let instead = "it may have rung all the same; again in 60 s";
+            let outcome = Outcome::retry(self.after(backoff::paid(buzz.claim)), false);
+            let instead = "it may have rung all the same; again in a minute or more";
             return outcome.note(failed(buzz.claim, "buzz", &error.to_string(), instead));
         }
         self.buzz_failed(buzz, error)

@@ -12,7 +12,7 @@ use crate::store::{Card, Claim, StoreError};
 
 /// Alerts that a card lists at most; the rest is counted.
 const LISTED_MAX: usize = 60;
-/// How long to wait before trying a place again that refused the card, while
+/// How long to wait before trying again what only an operator can mend, while
 /// the incident is open: somebody may add the bot to the chat.
 const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// The channel's word in metrics.
@@ -29,7 +29,7 @@ impl Courier {
         }
         let address = match self.address(to).await {
             Ok(Some(address)) => address,
-            Ok(None) => return Ok(gave_up(claim, "post", "Feishu knows nobody by this contact", "")),
+            Ok(None) => return Ok(self.post_failed(claim, &incident, &unknown_person())),
             Err(LookUpError::Store(error)) => return Err(error),
             Err(LookUpError::Feishu(error)) => return Ok(self.post_failed(claim, &incident, &error)),
         };
@@ -143,13 +143,15 @@ impl Courier {
         if !incident.standing.is_open() {
             return gave_up(claim, "post", &reason, "");
         }
+        self.later(claim, "post", &reason, "people are paged directly; it is tried again every 5 minutes")
+    }
+
+    /// What an operator has to mend first is tried again now and then, beside
+    /// its lane; the timeline tells it once.
+    pub(super) fn later(&self, claim: &Claim, what: &str, reason: &str, instead: &str) -> Outcome {
         let at = self.clock.now().checked_add(REFUSED_PAUSE).unwrap_or(Timestamp::MAX);
         let outcome = Outcome::retry(at, false);
-        if claim.attempts > 0 {
-            return outcome;
-        }
-        let instead = "people are paged directly; the place is tried again every 5 minutes";
-        outcome.note(failed(claim, "post", &reason, instead))
+        if claim.attempts > 0 { outcome } else { outcome.note(failed(claim, what, reason, instead)) }
     }
 }
 
@@ -170,6 +172,19 @@ fn paged(timeline: &[RecordedEntry]) -> Vec<Paged> {
         loudest.into_iter().map(|(name, urgent)| Paged { name: name.to_owned(), urgent }).collect();
     paged.sort_by_key(|p| std::cmp::Reverse(p.urgent));
     paged
+}
+
+/// An address or number that leads to nobody.
+fn unknown_person() -> CallError {
+    CallError {
+        api: "look_up",
+        http: None,
+        code: None,
+        message: "Feishu knows nobody by this contact, or the app's contact data range leaves them out"
+            .to_owned(),
+        log_id: None,
+        verdict: Verdict::TargetInvalid,
+    }
 }
 
 /// Whether another content might be accepted where this one was not.

@@ -37,8 +37,10 @@ use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// How long a claim lasts. Longer than any call may take.
-const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// How long a claim lasts. Longer than all calls of a job may take together.
+const LEASE: SignedDuration = SignedDuration::from_mins(3);
+/// Pause after the store failed a job.
+const STORE_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 /// Jobs carried out side by side, at most.
 const IN_FLIGHT_MAX: usize = 32;
 /// How often the outbox is looked at without being woken.
@@ -152,11 +154,13 @@ impl Courier {
             Job::Buzz { .. } => self.buzz(&claim).await,
             Job::Pin { to } => self.pin(&claim, to).await,
         };
-        let reported = match outcome {
-            Ok(outcome) => self.store.report(self.report(&claim, outcome)).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = reported {
+        let outcome = outcome.unwrap_or_else(|error| {
+            // No job asks the store for anything after it has urged somebody.
+            tracing::error!(job = claim.id.0, kind = claim.job.kind(), %error, "the store failed a job");
+            let at = self.clock.now().checked_add(STORE_PAUSE).unwrap_or(Timestamp::MAX);
+            Outcome::retry(at, true)
+        });
+        if let Err(error) = self.store.report(self.report(&claim, outcome)).await {
             // The claim runs out and the job is found again, marked as interrupted.
             tracing::error!(job = claim.id.0, kind = claim.job.kind(), %error, "what came of a job cannot be kept");
         }

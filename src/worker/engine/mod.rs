@@ -10,6 +10,7 @@
 mod desk;
 mod opening;
 mod parcel;
+mod run;
 mod slices;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::domain::{Recipients, Target};
 use crate::escalation::{Event, Roster};
 use crate::rules::RuleSet;
 use crate::sources;
-use crate::store::{Commit, Delivery, Store, StoreError};
+use crate::store::{Change, Commit, Delivery, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// Webhooks taken in one turn, at most.
@@ -62,13 +63,13 @@ impl Engine {
     ///
     /// When the store cannot: nothing happened, try again later.
     pub async fn turn(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let took = self.take_inbox(now).await?;
         let ticked = self.take_due(now).await?;
+        let took = self.take_inbox(DELIVERIES_MAX, now).await?;
         Ok(took || ticked)
     }
 
-    async fn take_inbox(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let deliveries = self.store.inbox(DELIVERIES_MAX, BODIES_MAX_BYTES).await?;
+    async fn take_inbox(&self, helping: usize, now: Timestamp) -> Result<bool, StoreError> {
+        let deliveries = self.store.inbox(helping, BODIES_MAX_BYTES).await?;
         if deliveries.is_empty() {
             return Ok(false);
         }
@@ -85,6 +86,23 @@ impl Engine {
             }
         }
         Err(StoreError::Conflict)
+    }
+
+    /// Takes the first webhook out of the way without having understood it. Its
+    /// bytes stay in the store's journal.
+    async fn set_aside_first(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let first = self.store.inbox(1, 1).await?;
+        for delivery in &first {
+            let (inbox, source) = (delivery.id.0, &delivery.content.source);
+            tracing::error!(
+                inbox,
+                source,
+                "a webhook that crashes the engine is set aside; its alerts are not paged"
+            );
+        }
+        let done = first.iter().map(|delivery| delivery.id).collect();
+        self.commit(Commit { at: now, done, taken: None, changes: Vec::new() }).await?;
+        Ok(!first.is_empty())
     }
 
     async fn take_deliveries(&self, deliveries: &[Delivery], now: Timestamp) -> Result<(), StoreError> {
@@ -134,13 +152,26 @@ impl Engine {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let news = news(&commit.changes);
         let owes = commit.changes.iter().any(|c| c.refresh || !c.jobs.is_empty() || c.pins.changes());
-        self.store.commit(commit).await?;
+        let ids = self.store.commit(commit).await?;
+        for (id, (rule, title, what)) in ids.into_iter().zip(news) {
+            tracing::info!(incident = %id, rule, title, what, "incident");
+        }
         if owes {
             self.outbox_signal.notify_one();
         }
         Ok(())
     }
+}
+
+/// Rule, title and what happened, for each change.
+fn news(changes: &[Change]) -> Vec<(String, String, String)> {
+    let told = changes.iter().map(|change| {
+        let what: Vec<String> = change.timeline.iter().map(|entry| entry.what.to_string()).collect();
+        (change.incident.key.rule.clone(), change.incident.title.clone(), what.join("; "))
+    });
+    told.collect()
 }
 
 /// The rules as a roster: unknown names (a policy outlives the people of an

@@ -18,8 +18,10 @@ use crate::store::{Commit, Delivery, StoreError};
 
 /// Alerts in a slice.
 const SLICE: usize = 1000;
+/// Slices in one turn. Deadlines come due while a storm is taken in.
+const SLICES_MAX: usize = 10;
 
-/// Takes a delivery to its end.
+/// Takes a helping of a delivery's slices; the next turn goes on from there.
 pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
     let Some(header) = header(delivery).await? else {
         let commit = Commit { at: now, done: vec![delivery.id], taken: None, changes: Vec::new() };
@@ -27,7 +29,11 @@ pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -
     };
     let mut slices = decode(delivery);
     let mut taken = delivery.taken;
-    while let Some(slice) = slices.recv().await {
+    for _ in 0..SLICES_MAX {
+        let Some(slice) = slices.recv().await else {
+            let done = vec![delivery.id];
+            return engine.commit(Commit { at: now, done, taken: None, changes: Vec::new() }).await;
+        };
         let mut desk = Desk::default();
         taken += u64::try_from(slice.len()).unwrap_or(u64::MAX);
         let rules = engine.rules.load_full();
@@ -40,8 +46,7 @@ pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -
         let commit = Commit { at: now, done: Vec::new(), taken: Some((delivery.id, taken)), changes };
         engine.commit(commit).await?;
     }
-    let done = vec![delivery.id];
-    engine.commit(Commit { at: now, done, taken: None, changes: Vec::new() }).await
+    Ok(())
 }
 
 /// What the payload says of itself, partly behind its alerts.
