@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+mod action;
 mod alert;
 mod clock;
 mod ids;
@@ -16,6 +17,7 @@ mod notification;
 mod policy;
 mod severity;
 
+pub use action::{Action, Actor, Answer, Via};
 pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, SourceKind};
 pub use clock::Clock;
 pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
