@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::opening;
 use super::parcel::Parcel;
 use crate::domain::{
-    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentKey, Job, Labels, Person,
-    Recipients, Standing, TimelineEntry, Urgent,
+    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentId, IncidentKey, Job, Labels,
+    Member, Person, Recipients, Standing, TimelineEntry, Urgent,
 };
 use crate::escalation::{self, Effect, Event, Observation, Roster, Sighting};
 use crate::rules::{Rule, RuleSet};
@@ -38,20 +38,53 @@ enum Whose {
 pub(super) struct Desk {
     slots: Vec<Slot>,
     by_key: BTreeMap<IncidentKey, usize>,
+    /// Alerts that recover in this turn; of no others the holders are asked for.
+    recovering: BTreeSet<Fingerprint>,
     holders: BTreeMap<(String, Fingerprint), BTreeSet<usize>>,
 }
 
+/// Incidents too large to be loaded again for the next slice of the same webhook.
+#[derive(Debug, Default)]
+pub(super) struct Large(Vec<(Incident, Option<usize>)>);
+
+impl Large {
+    /// The incidents as they are after the commit that gave their changes these ids.
+    pub(super) fn committed(self, ids: &[IncidentId]) -> Vec<Incident> {
+        let after = |(mut incident, change): (Incident, Option<usize>)| {
+            if let Some(id) = change.and_then(|at| ids.get(at)) {
+                incident.id = Some(*id);
+                incident.version += 1;
+            }
+            incident
+        };
+        self.0.into_iter().map(after).collect()
+    }
+}
+
 impl Desk {
-    /// Fetches every incident that the parcels may concern.
-    pub(super) async fn load(&mut self, store: &dyn Store, parcels: &[Parcel]) -> Result<(), StoreError> {
+    /// Fetches every incident that the parcels may concern, but those at hand.
+    pub(super) async fn load(
+        &mut self,
+        store: &dyn Store,
+        parcels: &[Parcel],
+        at_hand: Vec<Incident>,
+    ) -> Result<(), StoreError> {
         let mut lookup = Lookup::default();
         for parcel in parcels {
-            lookup.keys.extend(parcel.firing.keys().cloned());
             let recovered = parcel.resolved.iter().filter_map(|at| parcel.alerts.get(*at));
             lookup.holders.extend(recovered.map(|alert| (parcel.source.clone(), alert.fingerprint)));
         }
-        for incident in store.find(lookup).await? {
+        self.recovering = lookup.holders.iter().map(|(_, fingerprint)| *fingerprint).collect();
+        let known: BTreeSet<Option<IncidentId>> = at_hand.iter().map(|incident| incident.id).collect();
+        for incident in at_hand {
             self.place(incident);
+        }
+        let keys = parcels.iter().flat_map(|parcel| parcel.firing.keys());
+        lookup.keys = keys.filter(|key| !self.by_key.contains_key(key)).cloned().collect();
+        for incident in store.find(lookup).await? {
+            if !known.contains(&incident.id) {
+                self.place(incident);
+            }
         }
         Ok(())
     }
@@ -59,8 +92,14 @@ impl Desk {
     /// Puts an incident on the desk.
     pub(super) fn place(&mut self, incident: Incident) -> usize {
         let slot = self.slots.len();
-        for fingerprint in incident.standing.members.keys() {
-            self.holders.entry((incident.source.clone(), *fingerprint)).or_default().insert(slot);
+        let members = &incident.standing.members;
+        let held: Vec<Fingerprint> = if members.len() < self.recovering.len() {
+            members.keys().filter(|member| self.recovering.contains(member)).copied().collect()
+        } else {
+            self.recovering.iter().filter(|alert| members.contains_key(alert)).copied().collect()
+        };
+        for fingerprint in held {
+            self.holders.entry((incident.source.clone(), fingerprint)).or_default().insert(slot);
         }
         let taken_by_open =
             |other: &usize| self.slots.get(*other).is_some_and(|s| s.incident.standing.is_open());
@@ -88,9 +127,9 @@ impl Desk {
             let observation = observe(rules, rule, &alerts);
             let slot = match whose {
                 Whose::Slot(slot) => {
-                    let before = self.slots.get(slot).map(|s| s.incident.standing.clone());
+                    let before = self.known(slot, &alerts);
                     self.advance(slot, Event::Observed(observation), rules, roster, now);
-                    self.join(slot, &alerts, before.as_ref());
+                    self.join(slot, &alerts, Some(&before));
                     slot
                 }
                 Whose::New(key) => {
@@ -110,7 +149,7 @@ impl Desk {
                     slot
                 }
             };
-            for alert in alerts {
+            for alert in alerts.iter().filter(|alert| self.recovering.contains(&alert.fingerprint)) {
                 self.holders.entry((parcel.source.clone(), alert.fingerprint)).or_default().insert(slot);
             }
         }
@@ -127,26 +166,45 @@ impl Desk {
     ) {
         let Some(slot) = self.slots.get_mut(slot) else { return };
         let before = slot.incident.standing.generation;
-        let (standing, effects) = escalation::advance(slot.incident.standing.clone(), event, roster, now);
+        // Moved, because copying 100,000 members for each slice of a storm is what takes time and memory.
+        let members = std::mem::take(&mut slot.incident.standing.members);
+        let standing = Standing { members, ..slot.incident.standing.clone() };
+        let (standing, effects) = escalation::advance(standing, event, roster, now);
         slot.changed |= standing.generation != before;
         slot.incident.standing = standing;
         let rule = rules.rules().iter().find(|r| r.name == slot.incident.key.rule);
         slot.owe(effects, rule, now);
     }
 
-    /// What changed, ready to be committed.
+    /// What changed, ready to be committed. Members are left out of the
+    /// incidents: the store learns of them by the alerts.
     pub(super) fn changes(self) -> Vec<Change> {
-        let changed = self.slots.into_iter().filter(|slot| slot.changed);
-        changed
-            .map(|slot| Change {
-                incident: slot.incident,
-                alerts: slot.alerts.into_values().collect(),
-                timeline: slot.timeline,
-                jobs: slot.jobs,
-                refresh: slot.refresh,
-                pins: slot.pins,
-            })
-            .collect()
+        self.changes_and_large(usize::MAX).0
+    }
+
+    /// [`changes`](Self::changes), and the incidents of so many alerts or more.
+    pub(super) fn changes_and_large(self, least: usize) -> (Vec<Change>, Large) {
+        let (mut changes, mut large) = (Vec::new(), Large::default());
+        for slot in self.slots {
+            let mut incident = slot.incident;
+            let members = std::mem::take(&mut incident.standing.members);
+            if members.len() >= least {
+                let standing = Standing { members, ..incident.standing.clone() };
+                let at = slot.changed.then_some(changes.len());
+                large.0.push((Incident { standing, ..incident.clone() }, at));
+            }
+            if slot.changed {
+                changes.push(Change {
+                    incident,
+                    alerts: slot.alerts.into_values().collect(),
+                    timeline: slot.timeline,
+                    jobs: slot.jobs,
+                    refresh: slot.refresh,
+                    pins: slot.pins,
+                });
+            }
+        }
+        (changes, large)
     }
 
     /// Which incidents the parcel's alerts concern: rule and alerts (indexes) for each.
@@ -183,12 +241,26 @@ impl Desk {
         whose
     }
 
-    /// Keeps the texts of alerts whose part in the incident changed.
-    fn join(&mut self, slot: usize, alerts: &[&Alert<'static>], before: Option<&Standing>) {
+    /// What the incident knows of these alerts.
+    fn known(&self, slot: usize, alerts: &[&Alert<'static>]) -> BTreeMap<Fingerprint, Member> {
+        let Some(slot) = self.slots.get(slot) else { return BTreeMap::new() };
+        let members = &slot.incident.standing.members;
+        let known = alerts.iter().map(|alert| alert.fingerprint);
+        known.filter_map(|alert| members.get(&alert).map(|member| (alert, *member))).collect()
+    }
+
+    /// Keeps the texts of alerts whose part in the incident changed. `before`:
+    /// what was [`known`](Self::known) of them; `None`: the incident is new.
+    fn join(
+        &mut self,
+        slot: usize,
+        alerts: &[&Alert<'static>],
+        before: Option<&BTreeMap<Fingerprint, Member>>,
+    ) {
         let Some(slot) = self.slots.get_mut(slot) else { return };
         for alert in alerts {
             let member = slot.incident.standing.members.get(&alert.fingerprint);
-            let known = before.and_then(|b| b.members.get(&alert.fingerprint));
+            let known = before.and_then(|before| before.get(&alert.fingerprint));
             let Some(member) = member.filter(|m| Some(*m) != known) else { continue };
             if alert.status == AlertStatus::Firing && before.is_some() {
                 slot.incident.labels = slot.incident.labels.common(&alert.labels);
