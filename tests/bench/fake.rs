@@ -1,5 +1,5 @@
-//! The quickest Feishu there can be: takes everything at once, without limits,
-//! and remembers when.
+//! A Feishu that takes everything, without limits, at once or after a while, and
+//! remembers when.
 //!
 //! A card is known by the number in its alert's name (`Probe00000042`); the ids
 //! it gives to messages carry the number on to the buzz.
@@ -7,7 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
@@ -21,15 +21,17 @@ pub(crate) struct Fake {
     pub(crate) addr: SocketAddr,
     pub(crate) cards: Times,
     pub(crate) buzzes: Times,
+    /// How long each answer takes.
+    delay: Duration,
 }
 
 impl Fake {
     /// Serves on a thread of its own for the rest of the run.
-    pub(crate) fn start(probes: usize) -> Self {
+    pub(crate) fn start(probes: usize, delay: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let times = || Arc::new(Mutex::new(vec![None; probes]));
-        let fake = Self { addr: listener.local_addr().unwrap(), cards: times(), buzzes: times() };
+        let fake = Self { addr: listener.local_addr().unwrap(), cards: times(), buzzes: times(), delay };
         let serving = fake.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -48,27 +50,30 @@ impl Fake {
     }
 
     async fn talk(self, stream: TcpStream) {
-        let mut held = Vec::new();
+        let mut received = Vec::new();
         loop {
-            let Some(length) = whole(&held) else {
+            let Some(length) = whole(&received) else {
                 if stream.readable().await.is_err() {
                     return;
                 }
                 let mut part = [0; 16 * 1024];
                 match stream.try_read(&mut part) {
                     Ok(0) => return,
-                    Ok(read) => held.extend_from_slice(&part[..read]),
+                    Ok(read) => received.extend_from_slice(&part[..read]),
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                     Err(_) => return,
                 }
                 continue;
             };
-            let answer = self.answer(&String::from_utf8_lossy(&held[..length]));
-            held.drain(..length);
+            let answer = self.answer(&String::from_utf8_lossy(&received[..length]));
+            received.drain(..length);
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
                 answer.len()
             );
+            if !self.delay.is_zero() {
+                tokio::time::sleep(self.delay).await;
+            }
             // An answer fits into the empty buffer of a socket.
             if stream.try_write((head + &answer).as_bytes()).is_err() {
                 return;
@@ -119,10 +124,10 @@ fn number_after(text: &str, word: &str) -> Option<usize> {
 }
 
 /// The length of the first request, if it is there as a whole.
-fn whole(held: &[u8]) -> Option<usize> {
-    let head = held.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
-    let text = String::from_utf8_lossy(&held[..head]).to_ascii_lowercase();
+fn whole(received: &[u8]) -> Option<usize> {
+    let head = received.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&received[..head]).to_ascii_lowercase();
     let body = text.split("content-length:").nth(1).and_then(|rest| rest.lines().next());
     let length = head + body.map_or(0, |length| length.trim().parse().unwrap());
-    (held.len() >= length).then_some(length)
+    (received.len() >= length).then_some(length)
 }

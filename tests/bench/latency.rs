@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run() {
     let each = PER_SECOND * ROUND_SECONDS;
-    let fake = Fake::start(2 * ROUNDS * each);
+    let fake = Fake::start(2 * ROUNDS * each, Duration::ZERO);
     let pager = Pager::start(&rules(), fake.addr, None);
     println!(
         "{PER_SECOND} webhooks/s, each a new incident, over {CHATS} chats; {ROUNDS} rounds of {ROUND_SECONDS} s of either kind in turns.\n"

@@ -56,7 +56,7 @@ async fn run(addr: SocketAddr, connections: usize, send: Send, until: Until) -> 
     let started = Instant::now();
     let end = match until {
         Until::Elapsed(duration) => (started + duration, usize::MAX),
-        Until::Answered(count) => (started + Duration::from_secs(600), count),
+        Until::Answered(count) => (started + Duration::from_mins(10), count),
     };
     let tasks: Vec<_> = open.into_iter().map(|c| tokio::task::spawn_local(c.repeat(end))).collect();
     let mut latencies = Vec::new();

@@ -21,10 +21,10 @@ const OPEN_MIB: f64 = 256.0;
 const ADDED: f64 = 1.5;
 const FIRING: &str = "SELECT count(*) FROM members WHERE firing = 1";
 const WAITING: &str = "SELECT count(*) FROM inbox WHERE done = 0";
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) fn run() {
-    let fake = Fake::start(0);
+    let fake = Fake::start(0, Duration::ZERO);
     head(&["case", "resident MiB", "peak MiB", "answered in s", "in the store after s", "goal", ""]);
     idle(&fake);
     hundred_payloads(&fake);
