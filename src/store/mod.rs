@@ -127,7 +127,8 @@ impl PinChange {
 #[derive(Debug, Clone)]
 pub struct Change {
     /// The new state. `version` is the one that was loaded (0: new, give it an
-    /// id); it is stored as one more.
+    /// id); it is stored as one more. Its members are not looked at: `alerts` tells
+    /// which are new or changed.
     pub incident: Incident,
     /// Alerts that are new or changed; the others stay as they are.
     pub alerts: Vec<HeldAlert>,

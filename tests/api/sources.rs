@@ -494,7 +494,7 @@ proptest! {
 fn a_value_that_is_null_or_empty_counts_as_absent_and_costs_nothing_else() {
     let body = r#"{"version":"4","groupKey":"g","alerts":[{"status":"firing","startsAt":"2026-11-22T03:45:14Z",
         "labels":{"alertname":"X","pod":null,"zone":""},"annotations":{"summary":null,"description":"d"}}]}"#;
-    let group = decode(SourceKind::Alertmanager, body.as_bytes()).unwrap();
+    let group = decode(Alertmanager, body.as_bytes()).unwrap();
     let alert = &group.alerts[0];
     assert_eq!(alert.labels.iter().collect::<Vec<_>>(), [("alertname", "X")]);
     assert_eq!(alert.annotations.iter().collect::<Vec<_>>(), [("description", "d")]);

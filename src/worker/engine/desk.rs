@@ -6,25 +6,13 @@ use jiff::Timestamp;
 
 use super::opening;
 use super::parcel::Parcel;
+use super::slot::Slot;
 use crate::domain::{
-    Alert, AlertStatus, Destination, Fingerprint, Happening, Incident, IncidentKey, Job, Labels, Person,
-    Recipients, Standing, TimelineEntry, Urgent,
+    Alert, AlertStatus, Fingerprint, Incident, IncidentId, IncidentKey, Labels, Member, Severity, Standing,
 };
-use crate::escalation::{self, Effect, Event, Observation, Roster, Sighting};
+use crate::escalation::{self, Event, Observation, Roster, Sighting};
 use crate::rules::{Rule, RuleSet};
-use crate::store::{Change, HeldAlert, Lookup, NewJob, PinChange, Store, StoreError};
-
-/// One incident of the turn and what it has come to owe.
-#[derive(Debug)]
-struct Slot {
-    incident: Incident,
-    changed: bool,
-    alerts: BTreeMap<Fingerprint, HeldAlert>,
-    timeline: Vec<TimelineEntry>,
-    jobs: Vec<NewJob>,
-    refresh: bool,
-    pins: PinChange,
-}
+use crate::store::{Change, HeldAlert, Lookup, Store, StoreError};
 
 /// Whom alerts of a parcel concern: an incident at hand, or one to be opened.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,20 +26,65 @@ enum Whose {
 pub(super) struct Desk {
     slots: Vec<Slot>,
     by_key: BTreeMap<IncidentKey, usize>,
+    /// Alerts that recover in this turn; of no others the holders are asked for.
+    recovering: BTreeSet<Fingerprint>,
     holders: BTreeMap<(String, Fingerprint), BTreeSet<usize>>,
 }
 
+/// How an incident stood before a parcel, as far as its name depends on it.
+struct Was {
+    reopens: u32,
+    severity: Severity,
+}
+
+impl Was {
+    fn of(standing: &Standing) -> Self {
+        Self { reopens: standing.reopens, severity: standing.severity.clone() }
+    }
+}
+
+/// Incidents too large to be loaded again for the next slice of the same webhook.
+#[derive(Debug, Default)]
+pub(super) struct Large(Vec<(Incident, Option<usize>)>);
+
+impl Large {
+    /// The incidents as they are after the commit that gave their changes these ids.
+    pub(super) fn committed(self, ids: &[IncidentId]) -> Vec<Incident> {
+        let after = |(mut incident, change): (Incident, Option<usize>)| {
+            if let Some(id) = change.and_then(|at| ids.get(at)) {
+                incident.id = Some(*id);
+                incident.version += 1;
+            }
+            incident
+        };
+        self.0.into_iter().map(after).collect()
+    }
+}
+
 impl Desk {
-    /// Fetches every incident that the parcels may concern.
-    pub(super) async fn load(&mut self, store: &dyn Store, parcels: &[Parcel]) -> Result<(), StoreError> {
+    /// Fetches every incident that the parcels may concern, but those at hand.
+    pub(super) async fn load(
+        &mut self,
+        store: &dyn Store,
+        parcels: &[Parcel],
+        at_hand: Vec<Incident>,
+    ) -> Result<(), StoreError> {
         let mut lookup = Lookup::default();
         for parcel in parcels {
-            lookup.keys.extend(parcel.firing.keys().chain(parcel.ended.keys()).cloned());
             let recovered = parcel.resolved.iter().filter_map(|at| parcel.alerts.get(*at));
             lookup.holders.extend(recovered.map(|alert| (parcel.source.clone(), alert.fingerprint)));
         }
-        for incident in store.find(lookup).await? {
+        self.recovering = lookup.holders.iter().map(|(_, fingerprint)| *fingerprint).collect();
+        let known: BTreeSet<Option<IncidentId>> = at_hand.iter().map(|incident| incident.id).collect();
+        for incident in at_hand {
             self.place(incident);
+        }
+        let keys = parcels.iter().flat_map(|parcel| parcel.firing.keys().chain(parcel.ended.keys()));
+        lookup.keys = keys.filter(|key| !self.by_key.contains_key(key)).cloned().collect();
+        for incident in store.find(lookup).await? {
+            if !known.contains(&incident.id) {
+                self.place(incident);
+            }
         }
         Ok(())
     }
@@ -59,23 +92,21 @@ impl Desk {
     /// Puts an incident on the desk.
     pub(super) fn place(&mut self, incident: Incident) -> usize {
         let slot = self.slots.len();
-        for fingerprint in incident.standing.members.keys() {
-            self.holders.entry((incident.source.clone(), *fingerprint)).or_default().insert(slot);
+        let members = &incident.standing.members;
+        let held: Vec<Fingerprint> = if members.len() < self.recovering.len() {
+            members.keys().filter(|member| self.recovering.contains(member)).copied().collect()
+        } else {
+            self.recovering.iter().filter(|alert| members.contains_key(alert)).copied().collect()
+        };
+        for fingerprint in held {
+            self.holders.entry((incident.source.clone(), fingerprint)).or_default().insert(slot);
         }
         let taken_by_open =
             |other: &usize| self.slots.get(*other).is_some_and(|s| s.incident.standing.is_open());
         if !self.by_key.get(&incident.key).is_some_and(taken_by_open) {
             self.by_key.insert(incident.key.clone(), slot);
         }
-        self.slots.push(Slot {
-            incident,
-            changed: false,
-            alerts: BTreeMap::new(),
-            timeline: Vec::new(),
-            jobs: Vec::new(),
-            refresh: false,
-            pins: PinChange::Keep,
-        });
+        self.slots.push(Slot::of(incident));
         slot
     }
 
@@ -88,12 +119,13 @@ impl Desk {
             let observation = observe(rules, rule, &alerts);
             let slot = match whose {
                 Whose::Slot(slot) => {
-                    let before = self.slots.get(slot).map(|s| s.incident.standing.clone());
+                    let before = self.known(slot, &alerts);
+                    let was = self.slots.get(slot).map(|s| Was::of(&s.incident.standing));
                     self.advance(slot, Event::Observed(observation), rules, roster, now);
-                    if let Some(about) = about(rules, &alerts) {
-                        self.rename(slot, about, before.as_ref());
+                    if let (Some(about), Some(was)) = (about(rules, &alerts), was) {
+                        self.rename(slot, about, &was);
                     }
-                    self.join(slot, &alerts, before.as_ref());
+                    self.join(slot, &alerts, Some(&before));
                     slot
                 }
                 Whose::New(key) => {
@@ -113,7 +145,7 @@ impl Desk {
                     slot
                 }
             };
-            for alert in alerts {
+            for alert in alerts.iter().filter(|alert| self.recovering.contains(&alert.fingerprint)) {
                 self.holders.entry((parcel.source.clone(), alert.fingerprint)).or_default().insert(slot);
             }
         }
@@ -130,26 +162,45 @@ impl Desk {
     ) {
         let Some(slot) = self.slots.get_mut(slot) else { return };
         let before = slot.incident.standing.generation;
-        let (standing, effects) = escalation::advance(slot.incident.standing.clone(), event, roster, now);
+        // Moved, because copying 100,000 members for each slice of a storm is what takes time and memory.
+        let members = std::mem::take(&mut slot.incident.standing.members);
+        let standing = Standing { members, ..slot.incident.standing.clone() };
+        let (standing, effects) = escalation::advance(standing, event, roster, now);
         slot.changed |= standing.generation != before;
         slot.incident.standing = standing;
         let rule = rules.rules().iter().find(|r| r.name == slot.incident.key.rule);
         slot.owe(effects, rule, now);
     }
 
-    /// What changed, ready to be committed.
+    /// What changed, ready to be committed. Members are left out of the
+    /// incidents: the store learns of them by the alerts.
     pub(super) fn changes(self) -> Vec<Change> {
-        let changed = self.slots.into_iter().filter(|slot| slot.changed);
-        changed
-            .map(|slot| Change {
-                incident: slot.incident,
-                alerts: slot.alerts.into_values().collect(),
-                timeline: slot.timeline,
-                jobs: slot.jobs,
-                refresh: slot.refresh,
-                pins: slot.pins,
-            })
-            .collect()
+        self.changes_and_large(usize::MAX).0
+    }
+
+    /// [`changes`](Self::changes), and the incidents of so many alerts or more.
+    pub(super) fn changes_and_large(self, least: usize) -> (Vec<Change>, Large) {
+        let (mut changes, mut large) = (Vec::new(), Large::default());
+        for slot in self.slots {
+            let mut incident = slot.incident;
+            let members = std::mem::take(&mut incident.standing.members);
+            if members.len() >= least {
+                let standing = Standing { members, ..incident.standing.clone() };
+                let at = slot.changed.then_some(changes.len());
+                large.0.push((Incident { standing, ..incident.clone() }, at));
+            }
+            if slot.changed {
+                changes.push(Change {
+                    incident,
+                    alerts: slot.alerts.into_values().collect(),
+                    timeline: slot.timeline,
+                    jobs: slot.jobs,
+                    refresh: slot.refresh,
+                    pins: slot.pins,
+                });
+            }
+        }
+        (changes, large)
     }
 
     /// Which incidents the parcel's alerts concern: rule and alerts (indexes) for each.
@@ -211,8 +262,8 @@ impl Desk {
     }
 
     /// What came back, or got worse, is called by what burns now.
-    fn rename(&mut self, slot: usize, about: (&Alert<'static>, Labels<'static>), before: Option<&Standing>) {
-        let (Some(slot), Some(before)) = (self.slots.get_mut(slot), before) else { return };
+    fn rename(&mut self, slot: usize, about: (&Alert<'static>, Labels<'static>), before: &Was) {
+        let Some(slot) = self.slots.get_mut(slot) else { return };
         let ((worst, shared), incident) = (about, &mut slot.incident);
         let returned = incident.standing.reopens > before.reopens;
         if returned {
@@ -225,99 +276,32 @@ impl Desk {
         }
     }
 
-    /// Keeps the texts of alerts whose part in the incident changed.
-    fn join(&mut self, slot: usize, alerts: &[&Alert<'static>], before: Option<&Standing>) {
+    /// What the incident knows of these alerts.
+    fn known(&self, slot: usize, alerts: &[&Alert<'static>]) -> BTreeMap<Fingerprint, Member> {
+        let Some(slot) = self.slots.get(slot) else { return BTreeMap::new() };
+        let members = &slot.incident.standing.members;
+        let known = alerts.iter().map(|alert| alert.fingerprint);
+        known.filter_map(|alert| members.get(&alert).map(|member| (alert, *member))).collect()
+    }
+
+    /// Keeps the texts of alerts whose part in the incident changed. `before`:
+    /// what was [`known`](Self::known) of them; `None`: the incident is new.
+    fn join(
+        &mut self,
+        slot: usize,
+        alerts: &[&Alert<'static>],
+        before: Option<&BTreeMap<Fingerprint, Member>>,
+    ) {
         let Some(slot) = self.slots.get_mut(slot) else { return };
         for alert in alerts {
             let member = slot.incident.standing.members.get(&alert.fingerprint);
-            let known = before.and_then(|b| b.members.get(&alert.fingerprint));
+            let known = before.and_then(|before| before.get(&alert.fingerprint));
             let Some(member) = member.filter(|m| Some(*m) != known) else { continue };
             if alert.status == AlertStatus::Firing && before.is_some() {
                 slot.incident.labels = slot.incident.labels.common(&alert.labels);
             }
             slot.alerts.insert(alert.fingerprint, HeldAlert { alert: (*alert).clone(), member: *member });
         }
-    }
-}
-
-impl Slot {
-    /// Turns effects into jobs, pins and timeline.
-    fn owe(&mut self, effects: Vec<Effect>, rule: Option<&Rule>, now: Timestamp) {
-        let loudest = effects.iter().map(urgency).max().unwrap_or_default();
-        for effect in effects {
-            match effect {
-                Effect::Announce => {
-                    for to in self.incident.places.clone() {
-                        self.job(Job::Post { to }, loudest, now);
-                    }
-                }
-                Effect::Refresh => self.refresh = true,
-                Effect::Unpin => {
-                    self.pins = PinChange::Release;
-                    self.jobs.retain(|new| !matches!(new.job, Job::Buzz { .. }));
-                }
-                Effect::Note(what) => self.note(what, now),
-                Effect::Page { step, round, recipients, urgent } => {
-                    self.incident.pin |= opening::wants_pin(rule, &self.incident.standing.severity);
-                    self.page((step, round), recipients, urgent, now);
-                }
-            }
-        }
-    }
-
-    fn page(&mut self, (step, round): (u16, u16), recipients: Recipients, urgent: Urgent, now: Timestamp) {
-        let names = recipients.people.iter().map(|p| p.name.clone()).collect();
-        self.note(Happening::Stepped { step, round, urgent, people: names }, now);
-        for chat in recipients.chats {
-            let to = Destination::Chat(chat);
-            if !self.incident.places.contains(&to) {
-                self.incident.places.push(to.clone());
-                self.job(Job::Post { to }, Urgent::None, now);
-            }
-        }
-        let home = self.incident.places.iter().find(|p| matches!(p, Destination::Chat(_))).cloned();
-        let people = recipients.people;
-        let by_place: Vec<_> = match home {
-            Some(chat) if !people.is_empty() => vec![(chat, people)],
-            Some(_) => Vec::new(),
-            None => people.into_iter().map(|p| (Destination::Direct(p.clone()), vec![p])).collect(),
-        };
-        for (to, people) in by_place {
-            if matches!(to, Destination::Direct(_)) {
-                self.job(Job::Post { to: to.clone() }, urgent, now);
-            }
-            if self.incident.pin {
-                self.pin(&to, &people);
-            }
-            if urgent > Urgent::None {
-                self.job(Job::Buzz { to, people, urgent, step, round }, urgent, now);
-            }
-        }
-    }
-
-    fn pin(&mut self, to: &Destination, people: &[Person]) {
-        let wanted = people.iter().map(|person| (to.clone(), person.clone()));
-        match &mut self.pins {
-            PinChange::Add(pins) => pins.extend(wanted),
-            PinChange::Keep | PinChange::Release => self.pins = PinChange::Add(wanted.collect()),
-        }
-    }
-
-    fn job(&mut self, job: Job, loudest: Urgent, now: Timestamp) {
-        let priority = job.priority(loudest);
-        self.jobs.push(NewJob { job, priority, run_at: now });
-    }
-
-    fn note(&mut self, what: Happening, now: Timestamp) {
-        self.timeline.push(TimelineEntry { at: now, what });
-    }
-}
-
-/// How loudly an effect pages.
-fn urgency(effect: &Effect) -> Urgent {
-    match effect {
-        Effect::Page { urgent, .. } => *urgent,
-        Effect::Announce | Effect::Refresh | Effect::Unpin | Effect::Note(_) => Urgent::None,
     }
 }
 

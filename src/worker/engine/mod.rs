@@ -12,6 +12,7 @@ mod opening;
 mod parcel;
 mod run;
 mod slices;
+mod slot;
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use tokio::sync::Notify;
 
 use self::desk::Desk;
 use self::parcel::Parcel;
-use crate::domain::{Recipients, Target};
+use crate::domain::{IncidentId, Recipients, Target};
 use crate::escalation::{Event, Roster};
 use crate::rules::RuleSet;
 use crate::sources;
@@ -119,7 +120,7 @@ impl Engine {
             }
         }
         let mut desk = Desk::default();
-        desk.load(self.store.as_ref(), &parcels).await?;
+        desk.load(self.store.as_ref(), &parcels, Vec::new()).await?;
         let roster = Reachable { rules: &rules };
         for parcel in parcels {
             self.metrics.unmatched(parcel.unmatched);
@@ -146,22 +147,22 @@ impl Engine {
         }
         match self.commit(Commit { at: now, done: Vec::new(), taken: None, changes: desk.changes() }).await {
             // Somebody else was faster; what is still due is found again.
-            Ok(()) | Err(StoreError::Conflict) => Ok(true),
+            Ok(_) | Err(StoreError::Conflict) => Ok(true),
             Err(error) => Err(error),
         }
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+    async fn commit(&self, commit: Commit) -> Result<Vec<IncidentId>, StoreError> {
         let news = news(&commit.changes);
         let owes = commit.changes.iter().any(|c| c.refresh || !c.jobs.is_empty() || c.pins.changes());
         let ids = self.store.commit(commit).await?;
-        for (id, (rule, title, what)) in ids.into_iter().zip(news) {
+        for (id, (rule, title, what)) in ids.iter().zip(news) {
             tracing::info!(incident = %id, rule, title, what, "incident");
         }
         if owes {
             self.outbox_signal.notify_one();
         }
-        Ok(())
+        Ok(ids)
     }
 }
 

@@ -3,6 +3,11 @@
 //! A storm can come as one body of 100,000 alerts. It is decoded alert by
 //! alert and committed slice by slice; the inbox remembers how far it got, so
 //! a crash repeats at most one slice and memory stays near the body's size.
+//!
+//! An incident that has grown large stays at hand from one slice to the next:
+//! loading it again for each would make the whole quadratic. Should it change
+//! in the store meanwhile, the commit is a conflict and the rest of the webhook
+//! is taken anew.
 
 use std::borrow::Cow;
 
@@ -25,26 +30,28 @@ const SLICES_MAX: usize = 10;
 pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
     let Some(header) = header(delivery).await? else {
         let commit = Commit { at: now, done: vec![delivery.id], taken: None, changes: Vec::new() };
-        return engine.commit(commit).await;
+        return engine.commit(commit).await.map(drop);
     };
     let mut slices = decode(delivery);
     let mut taken = delivery.taken;
+    let mut at_hand = Vec::new();
     for _ in 0..SLICES_MAX {
         let Some(slice) = slices.recv().await else {
             let done = vec![delivery.id];
-            return engine.commit(Commit { at: now, done, taken: None, changes: Vec::new() }).await;
+            let end = Commit { at: now, done, taken: None, changes: Vec::new() };
+            return engine.commit(end).await.map(drop);
         };
         let mut desk = Desk::default();
         taken += u64::try_from(slice.len()).unwrap_or(u64::MAX);
         let rules = engine.rules.load_full();
         let parcel = [Parcel::sort(&rules, &delivery.content.source, &header, slice)];
-        desk.load(engine.store.as_ref(), &parcel).await?;
+        desk.load(engine.store.as_ref(), &parcel, at_hand).await?;
         let [parcel] = parcel;
         engine.metrics.unmatched(parcel.unmatched);
         desk.apply(&rules, &Reachable { rules: &rules }, &parcel, now);
-        let changes = desk.changes();
+        let (changes, large) = desk.changes_and_large(SLICE);
         let commit = Commit { at: now, done: Vec::new(), taken: Some((delivery.id, taken)), changes };
-        engine.commit(commit).await?;
+        at_hand = large.committed(&engine.commit(commit).await?);
     }
     Ok(())
 }

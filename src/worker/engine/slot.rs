@@ -1,0 +1,119 @@
+//! One incident of a turn, and what its effects come to: jobs, pins, timeline.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::opening;
+use crate::domain::{
+    Destination, Fingerprint, Happening, Incident, Job, Person, Recipients, TimelineEntry, Urgent,
+};
+use crate::escalation::Effect;
+use crate::rules::Rule;
+use crate::store::{HeldAlert, NewJob, PinChange};
+
+/// One incident of the turn and what it has come to owe.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) incident: Incident,
+    pub(super) changed: bool,
+    pub(super) alerts: BTreeMap<Fingerprint, HeldAlert>,
+    pub(super) timeline: Vec<TimelineEntry>,
+    pub(super) jobs: Vec<NewJob>,
+    pub(super) refresh: bool,
+    pub(super) pins: PinChange,
+}
+
+impl Slot {
+    /// An incident as it was loaded, owing nothing.
+    pub(super) fn of(incident: Incident) -> Self {
+        Self {
+            incident,
+            changed: false,
+            alerts: BTreeMap::new(),
+            timeline: Vec::new(),
+            jobs: Vec::new(),
+            refresh: false,
+            pins: PinChange::Keep,
+        }
+    }
+
+    /// Turns effects into jobs, pins and timeline.
+    pub(super) fn owe(&mut self, effects: Vec<Effect>, rule: Option<&Rule>, now: Timestamp) {
+        let loudest = effects.iter().map(urgency).max().unwrap_or_default();
+        for effect in effects {
+            match effect {
+                Effect::Announce => {
+                    for to in self.incident.places.clone() {
+                        self.job(Job::Post { to }, loudest, now);
+                    }
+                }
+                Effect::Refresh => self.refresh = true,
+                Effect::Unpin => {
+                    self.pins = PinChange::Release;
+                    self.jobs.retain(|new| !matches!(new.job, Job::Buzz { .. }));
+                }
+                Effect::Note(what) => self.note(what, now),
+                Effect::Page { step, round, recipients, urgent } => {
+                    self.incident.pin |= opening::wants_pin(rule, &self.incident.standing.severity);
+                    self.page((step, round), recipients, urgent, now);
+                }
+            }
+        }
+    }
+
+    fn page(&mut self, (step, round): (u16, u16), recipients: Recipients, urgent: Urgent, now: Timestamp) {
+        let names = recipients.people.iter().map(|p| p.name.clone()).collect();
+        self.note(Happening::Stepped { step, round, urgent, people: names }, now);
+        for chat in recipients.chats {
+            let to = Destination::Chat(chat);
+            if !self.incident.places.contains(&to) {
+                self.incident.places.push(to.clone());
+                self.job(Job::Post { to }, Urgent::None, now);
+            }
+        }
+        let home = self.incident.places.iter().find(|p| matches!(p, Destination::Chat(_))).cloned();
+        let people = recipients.people;
+        let by_place: Vec<_> = match home {
+            Some(chat) if !people.is_empty() => vec![(chat, people)],
+            Some(_) => Vec::new(),
+            None => people.into_iter().map(|p| (Destination::Direct(p.clone()), vec![p])).collect(),
+        };
+        for (to, people) in by_place {
+            if matches!(to, Destination::Direct(_)) {
+                self.job(Job::Post { to: to.clone() }, urgent, now);
+            }
+            if self.incident.pin {
+                self.pin(&to, &people);
+            }
+            if urgent > Urgent::None {
+                self.job(Job::Buzz { to, people, urgent, step, round }, urgent, now);
+            }
+        }
+    }
+
+    fn pin(&mut self, to: &Destination, people: &[Person]) {
+        let wanted = people.iter().map(|person| (to.clone(), person.clone()));
+        match &mut self.pins {
+            PinChange::Add(pins) => pins.extend(wanted),
+            PinChange::Keep | PinChange::Release => self.pins = PinChange::Add(wanted.collect()),
+        }
+    }
+
+    fn job(&mut self, job: Job, loudest: Urgent, now: Timestamp) {
+        let priority = job.priority(loudest);
+        self.jobs.push(NewJob { job, priority, run_at: now });
+    }
+
+    fn note(&mut self, what: Happening, now: Timestamp) {
+        self.timeline.push(TimelineEntry { at: now, what });
+    }
+}
+
+/// How loudly an effect pages.
+fn urgency(effect: &Effect) -> Urgent {
+    match effect {
+        Effect::Page { urgent, .. } => *urgent,
+        Effect::Announce | Effect::Refresh | Effect::Unpin | Effect::Note(_) => Urgent::None,
+    }
+}
