@@ -20,9 +20,15 @@ impl Roster for Team {
                     .people
                     .push(Person { name: name.clone(), contact: Contact::OpenId(format!("ou_{name}")) }),
                 Target::Chat(name) => found.chats.push(ChatId(name.clone())),
+                Target::Team(_) | Target::Schedule(_) => {}
             }
         }
         found
+    }
+
+    /// The windows of these stories hold on their days, as UTC counts them.
+    fn within(&self, window: &Window, now: Timestamp) -> bool {
+        window.days.contains(now.to_zoned(jiff::tz::TimeZone::UTC).weekday())
     }
 }
 
@@ -38,12 +44,19 @@ fn severity(name: &str) -> Severity {
         "warning" => (1, Urgent::App),
         _ => (2, Urgent::None),
     };
-    Severity { rank, name: name.into(), urgent, pin: rank == 0 }
+    Severity {
+        rank,
+        name: name.into(),
+        urgent,
+        pin: rank == 0,
+        ack_timeout: None,
+        acknowledge_by_targets: false,
+    }
 }
 
 fn step(wait_minutes: i64, person: &str, urgent: Option<Urgent>) -> Step {
     let notify = vec![Target::Person(person.into())];
-    Step { wait: SignedDuration::from_mins(wait_minutes), notify, urgent }
+    Step { wait: SignedDuration::from_mins(wait_minutes), notify, urgent, when: None }
 }
 
 fn one_step() -> Policy {
