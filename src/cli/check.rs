@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::output::{complain, say};
-use crate::app;
+use crate::app::{self, SystemClock};
+use crate::domain::Clock;
 use crate::settings::{Settings, SettingsError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,7 +54,12 @@ fn look(path: &std::path::Path) -> Found {
     match app::read_rules(path) {
         Ok(checked) => Found {
             errors: Vec::new(),
-            warnings: checked.warnings.iter().map(ToString::to_string).collect(),
+            warnings: checked
+                .warnings
+                .iter()
+                .chain(&checked.rules.warnings(SystemClock.now()))
+                .map(ToString::to_string)
+                .collect(),
             summary: format!(
                 "{}: {} rules, {} people, {} chats, {} severities in {} {}",
                 path.display(),

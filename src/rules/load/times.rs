@@ -88,7 +88,7 @@ pub(super) fn days(texts: Spanned<OneOrMany>, file: &SourceFile<'_>, notes: &mut
     let place = crate::rules::document::place(file.path, texts.referenced);
     let texts = OneOrMany::texts(texts);
     if texts.is_empty() {
-        notes.error(place, "no day is named here; leave days out for every day");
+        notes.error(place, "no day is named here; name at least one");
     }
     let mut days = Days::default();
     for text in texts {
