@@ -15,5 +15,6 @@
 mod alerts;
 mod bad_luck;
 mod delivery;
+mod ladder;
 mod life;
 mod world;
