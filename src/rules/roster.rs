@@ -59,7 +59,8 @@ impl RuleSet {
     /// ends. What is missing between two shifts is a [gap](Self::gaps). Empty for
     /// an unknown schedule.
     ///
-    /// The time it takes grows with the days asked for: some ten microseconds each.
+    /// The time it takes grows with the number of hand-overs, so whoever passes on
+    /// what a stranger asked for bounds the span.
     pub fn shifts(&self, schedule: &str, from: Timestamp, to: Timestamp) -> Vec<Shift> {
         let Some(schedule) = self.schedules.get(schedule) else { return Vec::new() };
         let spans = schedule.spans(from, to).into_iter();
