@@ -118,7 +118,14 @@ fn incident(now: Timestamp) -> Incident {
         pin: false,
         standing: Standing {
             members: BTreeMap::from([(Fingerprint(0), member)]),
-            severity: Severity { rank: 0, name: "test".to_owned(), urgent: Urgent::None, pin: false },
+            severity: Severity {
+                rank: 0,
+                name: "test".to_owned(),
+                urgent: Urgent::None,
+                pin: false,
+                ack_timeout: None,
+                acknowledge_by_targets: false,
+            },
             response: Response::Open,
             ladder: Ladder::Idle,
             due_at: None,

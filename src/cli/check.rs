@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::output::{complain, say};
-use crate::app;
+use crate::app::{self, SystemClock};
+use crate::domain::Clock;
 use crate::settings::{Settings, SettingsError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,7 +61,12 @@ fn look(paths: &[PathBuf]) -> Found {
     match app::read_rules(paths) {
         Ok(checked) => Found {
             errors: Vec::new(),
-            warnings: checked.warnings.iter().map(ToString::to_string).collect(),
+            warnings: checked
+                .warnings
+                .iter()
+                .chain(&checked.rules.warnings(SystemClock.now()))
+                .map(ToString::to_string)
+                .collect(),
             summary: format!(
                 "{}: {} rules, {} people, {} chats, {} severities in {} {}",
                 paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" "),

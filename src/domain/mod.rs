@@ -15,6 +15,7 @@ mod incident;
 mod labels;
 mod notification;
 mod policy;
+mod schedule;
 mod severity;
 
 pub use action::{Action, Actor, Answer, Via};
@@ -24,5 +25,6 @@ pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, Mess
 pub use incident::{Incident, Ladder, Member, MemberState, Phase, Response, Standing};
 pub use labels::Labels;
 pub use notification::{Fact, Happening, Job, RecordedEntry, TimelineEntry};
-pub use policy::{Policy, Recipients, Step, Target};
+pub use policy::{Policy, Ranks, Recipients, Step, Target, When};
+pub use schedule::{Days, Hours, Window};
 pub use severity::{Severity, Urgent};

@@ -109,7 +109,8 @@ pub enum Happening {
         /// Names of the people it pages.
         people: Vec<String>,
     },
-    /// A step was passed over because nobody stands behind its targets.
+    /// A step was passed over: nobody stands behind its targets, or its `when`
+    /// did not hold.
     StepSkipped {
         /// From 0.
         step: u16,

@@ -2,13 +2,17 @@
 
 use jiff::SignedDuration;
 
-use super::{ChatId, Person, Urgent};
+use super::{ChatId, Person, Severity, Urgent, Window};
 
 /// Whom a step pages. Resolved to people when the step runs, not before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A person, by the rules' name.
     Person(String),
+    /// Everybody of a team, by the rules' name.
+    Team(String),
+    /// Whoever is on call by a schedule, by the rules' name.
+    Schedule(String),
     /// A chat, by the rules' name.
     Chat(String),
 }
@@ -38,12 +42,41 @@ pub struct Step {
     pub notify: Vec<Target>,
     /// How loud it wants to be; `None`: as loud as the severity allows.
     pub urgent: Option<Urgent>,
+    /// What must hold for it to run; `None`: nothing. Else it is passed over.
+    pub when: Option<When>,
 }
 
 impl Step {
     /// The quieter of what the step wants and what the severity allows.
     pub fn loudness(&self, ceiling: Urgent) -> Urgent {
         self.urgent.map_or(ceiling, |wanted| wanted.min(ceiling))
+    }
+}
+
+/// What a step asks for before it runs. All must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct When {
+    /// How bad it must be; `None`: no matter.
+    pub severity: Option<Ranks>,
+    /// How many alerts must fire at least; 0: no matter.
+    pub firing: usize,
+    /// When it must be; `None`: at any time.
+    pub window: Option<Window>,
+}
+
+/// Some severities next to each other in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranks {
+    /// Rank of the loudest, included.
+    pub loudest: u16,
+    /// Rank of the quietest, included. Not less than `loudest`.
+    pub quietest: u16,
+}
+
+impl Ranks {
+    /// Whether the severity is among them.
+    pub fn contain(self, severity: &Severity) -> bool {
+        (self.loudest..=self.quietest).contains(&severity.rank)
     }
 }
 

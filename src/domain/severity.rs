@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::SignedDuration;
+
 /// How loudly a person is urged, quietest first.
 ///
 /// SMS and phone include the in-app buzz (feishu-api.md §4), so a louder value
@@ -60,6 +62,10 @@ pub struct Severity {
     pub urgent: Urgent,
     /// Whether chats are pinned on top for the people paged.
     pub pin: bool,
+    /// How long an acknowledgement holds; `None`: until the end.
+    pub ack_timeout: Option<SignedDuration>,
+    /// Whether only people who were paged may acknowledge, rather than anyone.
+    pub acknowledge_by_targets: bool,
 }
 
 impl Severity {

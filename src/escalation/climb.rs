@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Roster};
-use crate::domain::{Happening, Ladder, Policy, Severity, Standing, Urgent};
+use crate::domain::{Happening, Ladder, Policy, Recipients, Severity, Standing, Step, Urgent, When};
 
 /// The least pause between the last step of a round and the first of the next,
 /// for policies whose waits are all zero.
@@ -37,8 +37,8 @@ pub(super) fn run_due(
     true
 }
 
-/// Runs the step the ladder waits for. Steps that reach nobody are passed over
-/// at once: waiting for nobody helps nobody.
+/// Runs the step the ladder waits for. Steps that reach nobody, or whose `when`
+/// does not hold, are passed over at once: waiting for nobody helps nobody.
 fn run_step(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effects: &mut Vec<Effect>) {
     while let (Ladder::Waiting { step, round }, true) =
         (standing.ladder, standing.due_at.is_some_and(|due| due <= now))
@@ -47,7 +47,7 @@ fn run_step(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effect
             wait_for(standing, None, SignedDuration::ZERO, now);
             break;
         };
-        let recipients = roster.recipients(&rung.notify, now);
+        let recipients = reached(rung, standing, roster, now);
         let urgent = rung.loudness(standing.severity.urgent);
         let next = next_rung(&standing.policy, step, round);
         if recipients.is_empty() {
@@ -65,6 +65,22 @@ fn run_step(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effect
     if matches!(standing.ladder, Ladder::Exhausted) {
         effects.push(Effect::Note(Happening::Exhausted));
     }
+}
+
+/// Whom a rung reaches now: nobody unless its `when` holds.
+fn reached(rung: &Step, standing: &Standing, roster: &dyn Roster, now: Timestamp) -> Recipients {
+    if rung.when.as_ref().is_none_or(|when| holds(when, standing, roster, now)) {
+        roster.recipients(&rung.notify, now)
+    } else {
+        Recipients::default()
+    }
+}
+
+/// Whether a condition is met.
+fn holds(when: &When, standing: &Standing, roster: &dyn Roster, now: Timestamp) -> bool {
+    when.severity.is_none_or(|ranks| ranks.contain(&standing.severity))
+        && standing.firing() >= when.firing
+        && when.window.as_ref().is_none_or(|window| roster.within(window, now))
 }
 
 /// The rung after this one; `None` when the ladder is used up.
@@ -138,7 +154,7 @@ pub(super) fn rise(
     let Some((step, round)) = standing.last_step else { return };
     let Some(rung) = standing.policy.steps.get(usize::from(step)) else { return };
     let urgent = rung.loudness(standing.severity.urgent);
-    let recipients = roster.recipients(&rung.notify, now);
+    let recipients = reached(rung, standing, roster, now);
     if urgent > rung.loudness(before) && urgent > Urgent::None && !recipients.is_empty() {
         effects.push(Effect::Page { step, round, recipients, urgent });
     }

@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{
     AlertStatus, Fingerprint, Happening, Ladder, Policy, Recipients, Response, Severity, Standing, Target,
-    Urgent,
+    Urgent, Window,
 };
 
 /// Who the targets of a step are at a time.
@@ -37,6 +37,9 @@ use crate::domain::{
 pub trait Roster {
     /// The people and chats behind `targets` at `now`; empty if there is nobody.
     fn recipients(&self, targets: &[Target], now: Timestamp) -> Recipients;
+
+    /// Whether `now` lies within the window.
+    fn within(&self, window: &Window, now: Timestamp) -> bool;
 }
 
 /// One alert of a payload, as far as deciding is concerned.

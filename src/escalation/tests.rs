@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{ChatId, Contact, Person, Step};
+use crate::domain::{ChatId, Contact, Days, Person, Ranks, Step, When};
 
 /// Everybody the targets name, except the absent.
 struct Team {
@@ -20,9 +20,15 @@ impl Roster for Team {
                     .people
                     .push(Person { name: name.clone(), contact: Contact::OpenId(format!("ou_{name}")) }),
                 Target::Chat(name) => found.chats.push(ChatId(name.clone())),
+                Target::Team(_) | Target::Schedule(_) => {}
             }
         }
         found
+    }
+
+    /// The windows of these stories hold on their days, as UTC counts them.
+    fn within(&self, window: &Window, now: Timestamp) -> bool {
+        window.days.contains(now.to_zoned(jiff::tz::TimeZone::UTC).weekday())
     }
 }
 
@@ -38,12 +44,19 @@ fn severity(name: &str) -> Severity {
         "warning" => (1, Urgent::App),
         _ => (2, Urgent::None),
     };
-    Severity { rank, name: name.into(), urgent, pin: rank == 0 }
+    Severity {
+        rank,
+        name: name.into(),
+        urgent,
+        pin: rank == 0,
+        ack_timeout: None,
+        acknowledge_by_targets: false,
+    }
 }
 
 fn step(wait_minutes: i64, person: &str, urgent: Option<Urgent>) -> Step {
     let notify = vec![Target::Person(person.into())];
-    Step { wait: SignedDuration::from_mins(wait_minutes), notify, urgent }
+    Step { wait: SignedDuration::from_mins(wait_minutes), notify, urgent, when: None }
 }
 
 fn one_step() -> Policy {
@@ -300,4 +313,79 @@ fn an_endless_wait_has_a_deadline_too() {
     let gathering = Observation { group_wait: SignedDuration::MAX, ..seen(vec![firing(1, "critical")]) };
     let (standing, _) = open(gathering, &EVERYBODY, at(0)).unwrap();
     assert_eq!((standing.ladder, standing.due_at), (Ladder::Gathering, Some(Timestamp::MAX)));
+}
+
+fn conditional(when: When) -> Policy {
+    let mut policy = ladder();
+    policy.steps.insert(1, Step { when: Some(when), ..step(2, "otto", None) });
+    policy
+}
+
+/// Who is paged at the opening, after two minutes and after five.
+fn climbed(policy: Policy, level: &str, alerts: u64) -> Vec<Vec<String>> {
+    let sightings = (0..alerts).map(|alert| firing(alert, level)).collect();
+    let observation = Observation { policy, ..seen(sightings) };
+    let (standing, effects) = open(observation, &EVERYBODY, at(0)).unwrap();
+    let mut all = vec![pages(&effects)];
+    let (standing, effects) = tick(standing, 2);
+    all.push(pages(&effects));
+    all.push(pages(&tick(standing, 5).1));
+    all
+}
+
+#[test]
+fn a_step_whose_condition_does_not_hold_is_passed_over_at_once() {
+    let loud = When { severity: Some(Ranks { loudest: 0, quietest: 0 }), ..When::default() };
+    let many = When { firing: 3, ..When::default() };
+    let today = at(2).to_zoned(jiff::tz::TimeZone::UTC).weekday();
+    let window = |days| Window { hours: None, days, calendar: None, timezone: "UTC".into() };
+    let now = When { window: Some(window(Days::default().with(today))), ..When::default() };
+    let then = When { window: Some(window(Days::default().with(today.wrapping_add(1)))), ..When::default() };
+    let all = When { severity: loud.severity, ..many.clone() };
+    for (when, level, alerts, holds) in [
+        (&loud, "critical", 1, true),
+        (&loud, "warning", 1, false),
+        (&many, "critical", 3, true),
+        (&many, "critical", 2, false),
+        (&now, "critical", 1, true),
+        (&then, "critical", 1, false),
+        (&all, "critical", 3, true),
+        (&all, "critical", 1, false),
+        (&all, "warning", 3, false),
+    ] {
+        let loudest = if level == "critical" { "phone" } else { "app" };
+        let [otto, mara] = ["otto", "mara"].map(|name| vec![format!("{name}@{loudest}")]);
+        let first = vec!["lin@app".to_owned()];
+        let expected = if holds { [first, otto, mara] } else { [first, mara, vec!["lin@app".to_owned()]] };
+        assert_eq!(climbed(conditional(when.clone()), level, alerts), expected, "{when:?} {level} {alerts}");
+    }
+}
+
+#[test]
+fn a_condition_that_does_not_hold_is_noted_and_leaves_the_ladder_waiting() {
+    let policy = conditional(When { firing: 2, ..When::default() });
+    let (standing, _) = opened(policy, "critical");
+    let (standing, effects) = tick(standing, 2);
+    assert!(effects.contains(&Effect::Note(Happening::StepSkipped { step: 1, round: 0 })));
+    assert_eq!((standing.last_step, standing.ladder), (Some((2, 0)), Ladder::Waiting { step: 0, round: 1 }));
+}
+
+#[test]
+fn a_rise_does_not_repeat_a_step_that_is_for_the_quiet_only() {
+    let mut policy = one_step();
+    policy.steps[0].when =
+        Some(When { severity: Some(Ranks { loudest: 1, quietest: u16::MAX }), ..When::default() });
+    let (standing, effects) = opened(policy, "warning");
+    assert_eq!(pages(&effects), ["lin@app"]);
+    let (_, effects) = tell(standing, vec![firing(2, "critical")], 1);
+    assert_eq!(pages(&effects), Vec::<String>::new());
+}
+
+#[test]
+fn a_ladder_that_never_may_run_is_used_up_at_once() {
+    let never = When { firing: 9, ..When::default() };
+    let policy = Policy { steps: vec![Step { when: Some(never), ..step(0, "lin", None) }], repeat: 3 };
+    let (standing, effects) = opened(policy, "critical");
+    assert_eq!((pages(&effects), standing.ladder), (Vec::new(), Ladder::Exhausted));
+    assert!(effects.contains(&Effect::Note(Happening::Exhausted)));
 }

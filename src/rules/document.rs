@@ -31,6 +31,16 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) chats: Option<Entries<Text>>,
     #[serde(default)]
+    pub(super) teams: Option<Entries<Spanned<Vec<Text>>>>,
+    #[serde(default)]
+    pub(super) calendars: Option<Entries<CalendarEntry>>,
+    #[serde(default)]
+    pub(super) schedules: Option<Entries<ScheduleEntry>>,
+    #[serde(default)]
+    pub(super) policies: Option<Entries<PolicyEntry>>,
+    #[serde(default)]
+    pub(super) catch_all: Option<Spanned<CatchAllEntry>>,
+    #[serde(default)]
     pub(super) rules: Option<Vec<RuleEntry>>,
 }
 
@@ -44,6 +54,10 @@ pub(super) struct SeverityEntry {
     pub(super) urgent: Text,
     #[serde(default)]
     pub(super) pin: bool,
+    #[serde(default)]
+    pub(super) ack_timeout: Option<Text>,
+    #[serde(default)]
+    pub(super) acknowledge: Option<Text>,
 }
 
 /// A value of `people`.
@@ -62,6 +76,117 @@ pub(super) struct PersonEntry {
     pub(super) mobile: Option<Text>,
 }
 
+/// A value of `calendars`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CalendarEntry {
+    pub(super) days: Spanned<OneOrMany>,
+    #[serde(default)]
+    pub(super) closed: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub(super) open: Option<Spanned<OneOrMany>>,
+}
+
+/// A value of `schedules`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScheduleEntry {
+    pub(super) timezone: Text,
+    pub(super) layers: Spanned<Vec<Spanned<LayerEntry>>>,
+    #[serde(default)]
+    pub(super) overrides: Option<Vec<OverrideEntry>>,
+}
+
+/// A layer of a schedule.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LayerEntry {
+    #[serde(default)]
+    pub(super) rotate: Option<Text>,
+    #[serde(default)]
+    pub(super) at: Option<Text>,
+    #[serde(default)]
+    pub(super) from: Option<Text>,
+    pub(super) who: Spanned<OneOrMany>,
+    #[serde(default)]
+    pub(super) hours: Option<Text>,
+    #[serde(default)]
+    pub(super) days: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub(super) calendar: Option<Text>,
+    #[serde(default)]
+    pub(super) timezone: Option<Text>,
+}
+
+/// An override of a schedule.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OverrideEntry {
+    pub(super) who: Text,
+    pub(super) from: Text,
+    pub(super) to: Text,
+}
+
+/// A value of `policies`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyEntry {
+    pub(super) steps: Spanned<Vec<Spanned<StepEntry>>>,
+    #[serde(default)]
+    pub(super) repeat: Option<Text>,
+}
+
+/// A step of a policy.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepEntry {
+    #[serde(default)]
+    pub(super) wait: Option<Text>,
+    #[serde(default)]
+    pub(super) notify: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub(super) urgent: Option<Text>,
+    #[serde(default)]
+    pub(super) when: Option<Spanned<WhenEntry>>,
+}
+
+/// The value of a step's `when`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhenEntry {
+    #[serde(default)]
+    pub(super) severity: Option<Text>,
+    #[serde(default)]
+    pub(super) firing: Option<Text>,
+    #[serde(default)]
+    pub(super) window: Option<Spanned<WindowEntry>>,
+}
+
+/// The value of a condition's `window`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WindowEntry {
+    #[serde(default)]
+    pub(super) hours: Option<Text>,
+    #[serde(default)]
+    pub(super) days: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub(super) calendar: Option<Text>,
+    pub(super) timezone: Text,
+}
+
+/// The value of `catch_all`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CatchAllEntry {
+    #[serde(default)]
+    pub(super) notify: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub(super) chat: Option<Text>,
+    #[serde(default)]
+    pub(super) every: Option<Text>,
+}
+
 /// An item of `rules`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +199,10 @@ pub(super) struct RuleEntry {
     #[serde(default)]
     pub(super) notify: Option<Vec<Text>>,
     #[serde(default)]
+    pub(super) policy: Option<Text>,
+    #[serde(default)]
+    pub(super) heartbeat: Option<HeartbeatEntry>,
+    #[serde(default)]
     pub(super) pin: Option<bool>,
     #[serde(default)]
     pub(super) template: Option<Text>,
@@ -85,6 +214,17 @@ pub(super) struct RuleEntry {
     pub(super) continues: bool,
     #[serde(default)]
     pub(super) reopen_within: Option<Text>,
+    #[serde(default)]
+    pub(super) stale_after: Option<Text>,
+    #[serde(default)]
+    pub(super) thread: bool,
+}
+
+/// The value of a rule's `heartbeat`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeartbeatEntry {
+    pub(super) every: Text,
 }
 
 /// A text or a list of texts.

@@ -83,7 +83,7 @@ pub(super) fn unknown<'n>(
 
 /// The known name that a slip of the fingers may have turned into `name`: at
 /// most one edit in three characters, whatever the case. Of equally near ones the first.
-fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+pub(super) fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
     let wanted: Vec<char> = name.to_lowercase().chars().collect();
     let allowed = (wanted.len() / 3).clamp(1, 3);
     known

@@ -1,5 +1,5 @@
 //! Reads the rules and answers from them: which rule owns an alert, which
-//! severity it has, which incident it belongs to, who is to be paged.
+//! severity it has, which incident it belongs to, who is to be paged, who is on call.
 //!
 //! The edge reads the files and hands their texts to [`RuleSet::load`]; nothing
 //! here opens a file or reads a clock. A [`RuleSet`] never changes: a reload makes
@@ -7,7 +7,8 @@
 //!
 //! # Invariants
 //!
-//! * A loaded set is closed: every person, chat and severity it names exists in it.
+//! * A loaded set is closed: every person, team, chat, schedule, calendar and severity it
+//!   names exists in it.
 //! * All mistakes are reported at once, each with `file:line:column` and a way out.
 //! * Same files, same set, whatever order they are passed in.
 //! * [`RuleSet::route`] agrees with asking every rule in order (proved by property test).
@@ -23,20 +24,24 @@ mod finding;
 mod load;
 mod matcher;
 mod pattern;
+mod roster;
 mod router;
+mod schedule;
 mod severity;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{ChatId, IncidentKey, Labels, Person, Policy, Recipients, Severity, Target};
+use crate::domain::{ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
 pub use finding::{Finding, RuleError, Warning};
 pub use matcher::{MatchOp, Matcher};
 pub use router::{Origin, Route, Router, Scratch};
+use schedule::{Calendar, Schedule};
+pub use schedule::{Gap, OnCall, Shift, Source};
 use severity::SeverityTable;
 
 /// A rules file that the edge has read.
@@ -57,8 +62,12 @@ pub struct Rule {
     pub matchers: Arc<[Matcher]>,
     /// Chats that get the card, each once, in the rule's order.
     pub chats: Vec<ChatId>,
-    /// Whom to page: one step at once for `notify`, no step without.
+    /// Whom to page: the policy it names, one step at once for `notify`, no step
+    /// without either.
     pub policy: Policy,
+    /// Its alerts must keep coming so often; silence becomes an incident.
+    /// Positive. `None`: as most alerts, it is news when it comes.
+    pub heartbeat: Option<SignedDuration>,
     /// Whether to pin; `None`: as the severity says.
     pub pin: Option<bool>,
     /// The card's template, `templates/<locale>/<template>.hbs`.
@@ -70,6 +79,10 @@ pub struct Rule {
     pub group_wait: SignedDuration,
     /// A re-fire so soon after the end reopens the incident. Not negative.
     pub reopen_within: SignedDuration,
+    /// How long an alert that its sender stopped mentioning still counts. Positive.
+    pub stale_after: SignedDuration,
+    /// Whether what happens is told in the thread of the card, besides on it.
+    pub thread: bool,
     /// Whether later rules may match an alert of this rule too.
     pub continues: bool,
 }
@@ -90,6 +103,17 @@ impl Rule {
     }
 }
 
+/// Who is told when a ladder is used up and nobody has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatchAll {
+    /// Whom to page. May be empty if there is a chat.
+    pub targets: Vec<Target>,
+    /// The chat that gets the card.
+    pub chat: Option<ChatId>,
+    /// How often, until somebody answers. Positive.
+    pub every: SignedDuration,
+}
+
 /// The rules as loaded: consistent, resolved, ready to answer.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -98,6 +122,10 @@ pub struct RuleSet {
     severities: SeverityTable,
     people: BTreeMap<String, Person>,
     chats: BTreeMap<String, ChatId>,
+    teams: BTreeMap<String, Vec<String>>,
+    calendars: BTreeMap<String, Arc<Calendar>>,
+    schedules: BTreeMap<String, Schedule>,
+    catch_all: Option<CatchAll>,
 }
 
 impl RuleSet {
@@ -113,12 +141,28 @@ impl RuleSet {
     /// | `default_severity` | `warning` if there is one, else the quietest that buzzes, else the loudest |
     /// | a severity's `values` | its name, which always counts |
     /// | a severity's `pin` | `false` |
+    /// | a severity's `ack_timeout` | an acknowledgement holds until the end |
+    /// | a severity's `acknowledge` | `anyone`; else `targets` |
+    /// | a calendar's `closed`, `open` | no day |
+    /// | a layer's `rotate` | `weekly`; needed as soon as two people are in `who` |
+    /// | a layer's `at` | where its `hours` begin, else midnight; of `weekly` on Mondays |
+    /// | a layer's `from` | no beginning; turns are counted from Monday 2024-01-01 |
+    /// | a layer's `hours`, `days`, `calendar` | always |
+    /// | a layer's `timezone` | the schedule's |
+    /// | a step's `wait` | `0s` for the first; the others need one |
+    /// | a step's `urgent` | as loud as the severity allows |
+    /// | a step's `when` | always |
+    /// | a policy's `repeat` | `0` |
+    /// | `catch_all` | nobody is told |
+    /// | its `every` | `30m` |
     /// | a rule's `match` | every alert |
     /// | a rule's `pin` | the severity's |
     /// | a rule's `template` | `alert` |
     /// | a rule's `group_by` | the sender's groups |
     /// | a rule's `group_wait` | `0s` |
     /// | a rule's `reopen_within` | `10m` |
+    /// | a rule's `stale_after` | `1h` |
+    /// | a rule's `thread` | `false` |
     pub fn load(files: &[SourceFile<'_>]) -> Result<(Self, Vec<Warning>), Vec<RuleError>> {
         load::load(files)
     }
@@ -155,22 +199,9 @@ impl RuleSet {
         self.severities.rows()
     }
 
-    /// Who the targets are at `now`: people and chats, each once, in the targets'
-    /// order. Names that are gone come second: a policy outlives the rules it
-    /// was made from.
-    pub fn recipients(&self, targets: &[Target], _now: Timestamp) -> (Recipients, Vec<String>) {
-        let mut found = Recipients::default();
-        let mut missing = Vec::new();
-        for target in targets {
-            let (name, known) = match target {
-                Target::Person(name) => (name, add_once(&mut found.people, self.people.get(name))),
-                Target::Chat(name) => (name, add_once(&mut found.chats, self.chats.get(name))),
-            };
-            if !known {
-                missing.push(name.clone());
-            }
-        }
-        (found, missing)
+    /// Who is told when a ladder is used up, if anybody.
+    pub fn catch_all(&self) -> Option<&CatchAll> {
+        self.catch_all.as_ref()
     }
 
     /// The person of that name.
@@ -192,14 +223,6 @@ impl RuleSet {
     pub fn chats(&self) -> impl ExactSizeIterator<Item = (&str, &ChatId)> {
         self.chats.iter().map(|(name, id)| (name.as_str(), id))
     }
-}
-
-/// Adds what is there and not in the list yet; whether it is there.
-fn add_once<T: Clone + PartialEq>(list: &mut Vec<T>, one: Option<&T>) -> bool {
-    if let Some(one) = one.filter(|one| !list.contains(one)) {
-        list.push(one.clone());
-    }
-    one.is_some()
 }
 
 /// 128 bits of a SHA-256 in hexadecimal. Each part goes with its length, so that

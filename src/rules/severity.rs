@@ -67,7 +67,14 @@ impl SeverityTable {
             for word in [&row.name].into_iter().chain(row.values) {
                 words.insert(fold(word).into_owned(), rows.len());
             }
-            rows.push(Severity { rank, name: row.name.to_owned(), urgent: row.urgent, pin: row.pin });
+            rows.push(Severity {
+                rank,
+                name: row.name.to_owned(),
+                urgent: row.urgent,
+                pin: row.pin,
+                ack_timeout: None,
+                acknowledge_by_targets: false,
+            });
         }
         (rows, words)
     }
@@ -177,6 +184,8 @@ mod tests {
             name: (*name).to_owned(),
             urgent: *urgent,
             pin: false,
+            ack_timeout: None,
+            acknowledge_by_targets: false,
         };
         for (rows, expected) in [
             (&[("a", Urgent::Phone), ("warning", Urgent::None), ("c", Urgent::App)][..], "warning"),

@@ -470,7 +470,14 @@ fn incident(number: i64, resolved_at: Option<Timestamp>) -> Incident {
         pin: false,
         standing: Standing {
             members: std::collections::BTreeMap::new(),
-            severity: Severity { rank: 0, name: "critical".into(), urgent: Urgent::Phone, pin: true },
+            severity: Severity {
+                rank: 0,
+                name: "critical".into(),
+                urgent: Urgent::Phone,
+                pin: true,
+                ack_timeout: None,
+                acknowledge_by_targets: false,
+            },
             response: resolved_at.map_or(Response::Open, |at| Response::Resolved { at }),
             ladder: if resolved_at.is_some() { Ladder::Idle } else { Ladder::Waiting { step: 1, round: 0 } },
             due_at: resolved_at.is_none().then(|| opened_at + SignedDuration::from_mins(3)),

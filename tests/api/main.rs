@@ -13,4 +13,5 @@ mod feishu;
 mod http;
 mod rules;
 mod sandbox;
+mod schedules;
 mod sources;

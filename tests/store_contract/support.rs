@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{
-    Alert, AlertStatus, ChatId, Contact, Destination, Fingerprint, Incident, IncidentId, IncidentKey, Job,
-    JobId, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Response, Severity, SourceKind,
-    Standing, Step, Target, Urgent,
+    Alert, AlertStatus, ChatId, Contact, Days, Destination, Fingerprint, Hours, Incident, IncidentId,
+    IncidentKey, Job, JobId, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Ranks, Response,
+    Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
 };
 use larkhorn::store::{
     Card, Change, Claim, Commit, HeldAlert, JobEnd, NewDelivery, NewJob, PinChange, Report, Store, StoreError,
@@ -42,8 +42,23 @@ pub(crate) fn delivery(body: impl Into<Bytes>, second: i64) -> NewDelivery {
 pub(crate) fn incident(group: &str) -> Incident {
     let steps = vec![Step {
         wait: SignedDuration::new(90, 250_000_001),
-        notify: vec![Target::Person("lin".to_owned()), Target::Chat("sre".to_owned())],
+        notify: vec![
+            Target::Person("lin".to_owned()),
+            Target::Team("leads".to_owned()),
+            Target::Schedule("db".to_owned()),
+            Target::Chat("sre".to_owned()),
+        ],
         urgent: Some(Urgent::Sms),
+        when: Some(When {
+            severity: Some(Ranks { loudest: 0, quietest: 1 }),
+            firing: 3,
+            window: Some(Window {
+                hours: Hours::new(1_320, 480),
+                days: Days::from_bits(0b1_1111),
+                calendar: Some("cn".to_owned()),
+                timezone: "Asia/Shanghai".to_owned(),
+            }),
+        }),
     }];
     Incident {
         id: None,
@@ -59,7 +74,14 @@ pub(crate) fn incident(group: &str) -> Incident {
         pin: true,
         standing: Standing {
             members: BTreeMap::new(),
-            severity: Severity { rank: 0, name: "critical".to_owned(), urgent: Urgent::Phone, pin: true },
+            severity: Severity {
+                rank: 0,
+                name: "critical".to_owned(),
+                urgent: Urgent::Phone,
+                pin: true,
+                ack_timeout: Some(SignedDuration::from_mins(30)),
+                acknowledge_by_targets: true,
+            },
             response: Response::Open,
             ladder: Ladder::Waiting { step: 1, round: 0 },
             due_at: Some(at(60)),

@@ -15,6 +15,7 @@
 mod alerts;
 mod bad_luck;
 mod delivery;
+mod ladder;
 mod life;
 mod review;
 mod world;

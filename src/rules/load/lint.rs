@@ -3,22 +3,28 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use super::teams::Known;
 use super::{Notes, Place, Registry};
-use crate::domain::{ChatId, Person};
-use crate::rules::{Matcher, Rule};
+use crate::domain::Policy;
+use crate::rules::{CatchAll, Matcher, Rule};
 
 /// Looks at everything that was read.
-pub(super) fn look<'a>(
-    rules: &[(Place<'a>, Rule)],
-    people: &Registry<'a, Person>,
-    chats: &Registry<'a, ChatId>,
-    notes: &mut Notes,
-) {
+pub(super) fn look(rules: &[(Place<'_>, Rule)], known: &Known<'_>, notes: &mut Notes) {
     reach(rules, notes);
-    let contacts = people.entries.iter().map(|(name, (at, person))| (name.as_str(), *at, &person.contact));
+    let contacts =
+        known.people.entries.iter().map(|(name, (at, person))| (name.as_str(), *at, &person.contact));
     shared(contacts, "the same person", notes);
-    let ids = chats.entries.iter().map(|(name, (at, id))| (name.as_str(), *at, id));
+    let ids = known.chats.entries.iter().map(|(name, (at, id))| (name.as_str(), *at, id));
     shared(ids, "the same chat", notes);
+}
+
+/// Ladders that end in silence.
+pub(super) fn ends(policies: &Registry<'_, Policy>, catch_all: Option<&CatchAll>, notes: &mut Notes) {
+    let first = policies.entries.values().map(|(at, _)| *at).min_by_key(|at| (at.path, at.line, at.column));
+    if let Some(at) = first.filter(|_| catch_all.is_none()) {
+        let message = "when a policy is used up and nobody has answered, nobody is told; add catch_all";
+        notes.warning(at, message);
+    }
 }
 
 /// Alerts that reach no rule, rules that no alert reaches.

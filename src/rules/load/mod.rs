@@ -1,20 +1,27 @@
 //! Joins parsed files into one [`RuleSet`], collecting every mistake on the way.
 //!
 //! Each section of the contract has its part here that takes it out of all
-//! documents and resolves it: severities, then people and chats, then the rules
-//! that name them. What a section resolved to is passed to those that refer to
-//! it, so a new section (policies, schedules, teams) comes before the rules.
+//! documents and resolves it: severities, then people, chats and calendars, then
+//! the teams and schedules that name those, then policies, at last the rules.
+//! What a section resolved to is passed to those that refer to it.
 
+mod calendars;
 mod contacts;
 mod lint;
+mod policies;
 mod rules;
+mod schedules;
 mod severities;
+mod teams;
+mod times;
 
 use std::collections::BTreeMap;
 
 use super::document::{self, Document, Text};
 use super::finding::{Finding, Place, unknown};
+use super::severity::SeverityTable;
 use super::{Route, Router, RuleSet, SourceFile};
+use teams::Known;
 
 /// See [`RuleSet::load`].
 pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), Vec<Finding>> {
@@ -34,8 +41,16 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let severities = severities::load(&mut documents, &mut notes);
     let people = contacts::people(&mut documents, &mut notes);
     let chats = contacts::chats(&mut documents, &mut notes);
-    let rules = rules::load(&mut documents, &people, &chats, &mut notes);
-    lint::look(&rules, &people, &chats, &mut notes);
+    let teams = teams::teams(&mut documents, &people, &mut notes);
+    let calendars = calendars::calendars(&mut documents, &mut notes);
+    let schedules = schedules::schedules(&mut documents, &people, &calendars, &mut notes);
+    let known = Known { people, chats, teams, calendars, schedules };
+    let rows = severities.as_ref().map(SeverityTable::rows);
+    let policies = policies::policies(&mut documents, &known, rows, &mut notes);
+    let catch_all = policies::catch_all(&mut documents, &known, &mut notes);
+    let rules = rules::load(&mut documents, &known, &policies, &mut notes);
+    lint::look(&rules, &known, &mut notes);
+    lint::ends(&policies, catch_all.as_ref(), &mut notes);
 
     let Notes { mut errors, mut warnings, .. } = notes;
     errors.sort();
@@ -43,8 +58,18 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let Some(severities) = severities.filter(|_| errors.is_empty()) else { return Err(errors) };
     let rules: Vec<_> = rules.into_iter().map(|(_, rule)| rule).collect();
     let router = Router::new(rules.iter().map(Route::from).collect());
-    let (people, chats) = (people.into_values(), chats.into_values());
-    Ok((RuleSet { rules, router, severities, people, chats }, warnings))
+    let set = RuleSet {
+        rules,
+        router,
+        severities,
+        people: known.people.into_values(),
+        chats: known.chats.into_values(),
+        teams: known.teams.into_values(),
+        calendars: known.calendars.into_values(),
+        schedules: known.schedules.into_values(),
+        catch_all,
+    };
+    Ok((set, warnings))
 }
 
 /// The files with what they hold.
@@ -109,6 +134,11 @@ struct Kind {
 const PERSON: Kind = Kind { noun: "person", plural: "people" };
 const CHAT: Kind = Kind { noun: "chat", plural: "chats" };
 const SEVERITY: Kind = Kind { noun: "severity", plural: "severities" };
+const TEAM: Kind = Kind { noun: "team", plural: "teams" };
+const CALENDAR: Kind = Kind { noun: "calendar", plural: "calendars" };
+const SCHEDULE: Kind = Kind { noun: "schedule", plural: "schedules" };
+const POLICY: Kind = Kind { noun: "policy", plural: "policies" };
+const URGENT: Kind = Kind { noun: "urgent", plural: "values of urgent" };
 const RULE: Kind = Kind { noun: "rule", plural: "rules" };
 
 /// Named things with the places that define them.
@@ -145,9 +175,17 @@ impl<'a, V> Registry<'a, V> {
     fn find(&self, name: &str, place: Place<'_>, notes: &mut Notes) -> Option<&V> {
         let found = self.entries.get(name);
         if found.is_none() {
-            notes.not_found(place, self.kind, name, self.entries.keys().map(String::as_str));
+            notes.not_found(place, self.kind, name, self.names());
         }
         found.map(|(_, value)| value)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
     }
 
     fn into_values(self) -> BTreeMap<String, V> {

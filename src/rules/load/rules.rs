@@ -4,26 +4,29 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::{CHAT, Documents, Notes, PERSON, Place, RULE, Registry, place_of};
-use crate::domain::{ChatId, Person, Policy, Step, Target};
+use super::teams::{Known, each_once};
+use super::{Documents, Notes, Place, RULE, Registry, place_of, times};
+use crate::domain::{ChatId, Policy, Step};
 use crate::rules::document::{OneOrMany, RuleEntry, Text};
-use crate::rules::finding::unknown;
-use crate::rules::{Matcher, Rule, SourceFile, duration, matcher};
+use crate::rules::{Matcher, Rule, SourceFile, matcher};
 
 const TEMPLATE: &str = "alert";
 const REOPEN_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+const STALE_AFTER: SignedDuration = SignedDuration::from_hours(1);
+const STALE_AFTER_MIN: (SignedDuration, &str) = (SignedDuration::from_mins(1), "1m");
+const HEARTBEAT_MIN: (SignedDuration, &str) = (SignedDuration::from_secs(10), "10s");
 
 /// All rules in order, with the places of their names.
 pub(super) fn load<'a>(
     documents: &mut Documents<'a>,
-    people: &Registry<'a, Person>,
-    chats: &Registry<'a, ChatId>,
+    known: &Known<'a>,
+    policies: &Registry<'a, Policy>,
     notes: &mut Notes,
 ) -> Vec<(Place<'a>, Rule)> {
     let mut names = Registry::new(RULE);
     let mut rules = Vec::new();
     for (file, document) in documents.iter_mut() {
-        let mut reader = Reader { file: *file, people, chats, notes };
+        let mut reader = Reader { file: *file, known, policies, notes };
         for entry in document.rules.take().into_iter().flatten() {
             let at = place_of(file, &entry.name);
             names.add(&entry.name.value, at, (), reader.notes);
@@ -41,8 +44,8 @@ pub(super) fn load<'a>(
 /// Reads the rules of one file.
 struct Reader<'r, 'a> {
     file: SourceFile<'a>,
-    people: &'r Registry<'a, Person>,
-    chats: &'r Registry<'a, ChatId>,
+    known: &'r Known<'a>,
+    policies: &'r Registry<'a, Policy>,
     notes: &'r mut Notes,
 }
 
@@ -50,18 +53,22 @@ impl<'a> Reader<'_, 'a> {
     fn rule(&mut self, entry: RuleEntry, at: Place<'_>) -> Rule {
         let chat = entry.chat.map(OneOrMany::texts).unwrap_or_default();
         let notify = entry.notify.unwrap_or_default();
-        if chat.is_empty() && notify.is_empty() {
-            let message = format!("rule {:?} tells nobody; give it a chat or notify", entry.name.value);
+        if chat.is_empty() && notify.is_empty() && entry.policy.is_none() {
+            let message =
+                format!("rule {:?} tells nobody; give it a chat, notify or a policy", entry.name.value);
             self.notes.error(at, message);
         }
         Rule {
             matchers: self.matchers(entry.matchers.map(OneOrMany::texts).unwrap_or_default()).into(),
             chats: self.chats(&chat),
-            policy: self.policy(&notify),
+            policy: self.policy(entry.policy.as_ref(), &notify, &entry.name.value),
+            heartbeat: entry.heartbeat.map(|beat| self.at_least(HEARTBEAT_MIN, &beat.every)),
             pin: entry.pin,
             template: entry.template.map_or_else(|| TEMPLATE.to_owned(), |name| self.template(name)),
             group_by: entry.group_by.map(|names| self.group_by(names)),
             group_wait: entry.group_wait.map_or(SignedDuration::ZERO, |text| self.duration(&text)),
+            stale_after: entry.stale_after.map_or(STALE_AFTER, |text| self.at_least(STALE_AFTER_MIN, &text)),
+            thread: entry.thread,
             reopen_within: entry.reopen_within.map_or(REOPEN_WITHIN, |text| self.duration(&text)),
             continues: entry.continues,
             name: entry.name.value,
@@ -83,37 +90,24 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn chats(&mut self, names: &[Text]) -> Vec<ChatId> {
-        self.each_once(names);
-        let find = |name: &Text| {
-            let place = place_of(&self.file, name);
-            self.chats.find(&name.value, place, self.notes).cloned()
+        each_once(names, &self.file, self.notes);
+        names.iter().filter_map(|name| self.known.chat(name, &self.file, self.notes)).collect()
+    }
+
+    /// The policy of that name, else one step for `notify`.
+    fn policy(&mut self, name: Option<&Text>, notify: &[Text], rule: &str) -> Policy {
+        let targets = self.known.targets(notify, &self.file, self.notes);
+        let Some(name) = name else {
+            let step = Step { wait: SignedDuration::ZERO, notify: targets, urgent: None, when: None };
+            let steps = if step.notify.is_empty() { Vec::new() } else { vec![step] };
+            return Policy { steps, repeat: 0 };
         };
-        names.iter().filter_map(find).collect()
-    }
-
-    fn policy(&mut self, notify: &[Text]) -> Policy {
-        self.each_once(notify);
-        let targets: Vec<Target> = notify.iter().filter_map(|text| self.target(text)).collect();
-        let step = Step { wait: SignedDuration::ZERO, notify: targets, urgent: None };
-        let steps = if step.notify.is_empty() { Vec::new() } else { vec![step] };
-        Policy { steps, repeat: 0 }
-    }
-
-    /// `lin`, `person:lin` or `chat:sre`.
-    fn target(&mut self, text: &Text) -> Option<Target> {
-        let place = place_of(&self.file, text);
-        let (kind, name) = text.value.split_once(':').unwrap_or((PERSON.noun, &text.value));
-        if kind == PERSON.noun {
-            self.people.find(name, place, self.notes)?;
-            Some(Target::Person(name.to_owned()))
-        } else if kind == CHAT.noun {
-            self.chats.find(name, place, self.notes)?;
-            Some(Target::Chat(name.to_owned()))
-        } else {
-            let message = unknown("kind of target", "kinds", kind, [PERSON.noun, CHAT.noun]);
+        let place = place_of(&self.file, name);
+        if !notify.is_empty() {
+            let message = format!("rule {rule:?} has both notify and policy; keep one");
             self.notes.error(place, message);
-            None
         }
+        self.policies.find(&name.value, place, self.notes).cloned().unwrap_or_default()
     }
 
     /// Template names become file names.
@@ -130,7 +124,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn group_by(&mut self, names: Vec<Text>) -> Vec<String> {
-        self.each_once(&names);
+        each_once(&names, &self.file, self.notes);
         for name in &names {
             let place = place_of(&self.file, name);
             if name.value == "..." {
@@ -148,22 +142,11 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn duration(&mut self, text: &Text) -> SignedDuration {
-        duration::parse(&text.value).unwrap_or_else(|| {
-            let message =
-                format!("bad duration {:?}; write numbers with units, as in 30s, 5m, 1h30m, 2d", text.value);
-            self.notes.error(place_of(&self.file, text), message);
-            SignedDuration::ZERO
-        })
+        times::span(text, &self.file, self.notes)
     }
 
-    fn each_once(&mut self, names: &[Text]) {
-        let mut seen = BTreeSet::new();
-        for name in names {
-            if !seen.insert(name.value.as_str()) {
-                self.notes
-                    .error(place_of(&self.file, name), format!("{:?} is listed twice; keep one", name.value));
-            }
-        }
+    fn at_least(&mut self, least: (SignedDuration, &str), text: &Text) -> SignedDuration {
+        times::span_of_at_least(least, text, &self.file, self.notes)
     }
 
     /// The place of a character of a text: the start of the text where the

@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Documents, Kind, Notes, Place, SEVERITY, place_of};
+use jiff::SignedDuration;
+
+use super::{Documents, Kind, Notes, Place, SEVERITY, URGENT, place_of, times};
 use crate::domain::{Severity, Urgent};
+use crate::rules::SourceFile;
 use crate::rules::document::{SeverityEntry, Text, place};
 use crate::rules::severity::{SeverityTable, fold};
 
-const URGENT: Kind = Kind { noun: "urgent", plural: "values of urgent" };
+const ACKNOWLEDGE: Kind = Kind { noun: "acknowledge", plural: "values of acknowledge" };
+/// Who may acknowledge.
+const ANYONE: &str = "anyone";
+const TARGETS: &str = "targets";
+const ACK_TIMEOUT_MIN: (SignedDuration, &str) = (SignedDuration::from_mins(1), "1m");
 
 /// The table; `None` when mistakes left no row.
 pub(super) fn load(documents: &mut Documents<'_>, notes: &mut Notes) -> Option<SeverityTable> {
@@ -16,7 +23,7 @@ pub(super) fn load(documents: &mut Documents<'_>, notes: &mut Notes) -> Option<S
     for (file, document) in documents.iter_mut() {
         for entry in document.severities.take().into_iter().flatten() {
             let at = place_of(file, &entry.name);
-            let row = table.add(&entry, at, place_of(file, &entry.urgent), notes);
+            let row = table.add(&entry, at, file, notes);
             let Some(words) = entry.values else { continue };
             if words.value.is_empty() {
                 let at = place(file.path, words.referenced);
@@ -48,13 +55,20 @@ impl<'a> Draft<'a> {
         &mut self,
         entry: &SeverityEntry,
         at: Place<'a>,
-        urgent_at: Place<'_>,
+        file: &SourceFile<'_>,
         notes: &mut Notes,
     ) -> Option<usize> {
         let name = &entry.name.value;
         let urgent = Urgent::from_word(&entry.urgent.value);
         if urgent.is_none() {
-            notes.not_found(urgent_at, URGENT, &entry.urgent.value, Urgent::ALL.map(Urgent::as_str));
+            let at = place_of(file, &entry.urgent);
+            notes.not_found(at, URGENT, &entry.urgent.value, Urgent::ALL.map(Urgent::as_str));
+        }
+        let timeout = entry.ack_timeout.as_ref();
+        let ack_timeout = timeout.map(|text| times::span_of_at_least(ACK_TIMEOUT_MIN, text, file, notes));
+        let who = entry.acknowledge.as_ref();
+        if let Some(who) = who.filter(|who| ![ANYONE, TARGETS].contains(&who.value.as_str())) {
+            notes.not_found(place_of(file, who), ACKNOWLEDGE, &who.value, [ANYONE, TARGETS]);
         }
         if !notes.accepts_name(SEVERITY, name, at) {
             return None;
@@ -68,6 +82,8 @@ impl<'a> Draft<'a> {
             name: name.clone(),
             urgent: urgent.unwrap_or_default(),
             pin: entry.pin,
+            ack_timeout,
+            acknowledge_by_targets: who.is_some_and(|who| who.value == TARGETS),
         });
         Some(row)
     }

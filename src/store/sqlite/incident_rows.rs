@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::policy_rows::{PolicyRow, is_false, seconds};
 use super::rows::{Pairs, PlaceRow, from_json, instant, labels, pairs, to_json, urgent};
 use crate::domain::{
-    Alert, AlertStatus, Destination, Fact, Fingerprint, Incident, IncidentId, IncidentKey, Ladder, Policy,
-    Response, Severity, Standing, Step, Target,
+    Alert, AlertStatus, Destination, Fact, Fingerprint, Incident, IncidentId, IncidentKey, Ladder, Response,
+    Severity, Standing,
 };
 use crate::store::StoreError;
 
@@ -24,6 +25,39 @@ struct SeverityRow<'a> {
     #[serde(borrow)]
     urgent: Cow<'a, str>,
     pin: bool,
+    /// Whole seconds, and the nanoseconds beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ack_timeout: Option<(i64, i32)>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    acknowledge_by_targets: bool,
+}
+
+impl<'a> From<&'a Severity> for SeverityRow<'a> {
+    fn from(severity: &'a Severity) -> Self {
+        Self {
+            rank: severity.rank,
+            name: severity.name.as_str().into(),
+            urgent: severity.urgent.as_str().into(),
+            pin: severity.pin,
+            ack_timeout: severity.ack_timeout.map(seconds),
+            acknowledge_by_targets: severity.acknowledge_by_targets,
+        }
+    }
+}
+
+impl TryFrom<SeverityRow<'_>> for Severity {
+    type Error = StoreError;
+
+    fn try_from(row: SeverityRow<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            rank: row.rank,
+            urgent: urgent(&row.urgent)?,
+            name: row.name.into_owned(),
+            pin: row.pin,
+            ack_timeout: row.ack_timeout.map(|(secs, nanos)| SignedDuration::new(secs, nanos)),
+            acknowledge_by_targets: row.acknowledge_by_targets,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,65 +67,6 @@ enum LadderRow {
     Waiting { step: u16, round: u16 },
     Exhausted,
     Idle,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TargetRow<'a> {
-    Person(#[serde(borrow)] Cow<'a, str>),
-    Chat(#[serde(borrow)] Cow<'a, str>),
-}
-
-#[derive(Serialize, Deserialize)]
-struct StepRow<'a> {
-    /// Whole seconds, and the nanoseconds beyond.
-    wait: (i64, i32),
-    #[serde(borrow)]
-    notify: Vec<TargetRow<'a>>,
-    #[serde(borrow)]
-    urgent: Option<Cow<'a, str>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PolicyRow<'a> {
-    #[serde(borrow)]
-    steps: Vec<StepRow<'a>>,
-    repeat: u16,
-}
-
-impl<'a> From<&'a Policy> for PolicyRow<'a> {
-    fn from(policy: &'a Policy) -> Self {
-        let target = |target: &'a Target| match target {
-            Target::Person(name) => TargetRow::Person(name.as_str().into()),
-            Target::Chat(name) => TargetRow::Chat(name.as_str().into()),
-        };
-        let step = |step: &'a Step| StepRow {
-            wait: (step.wait.as_secs(), step.wait.subsec_nanos()),
-            notify: step.notify.iter().map(target).collect(),
-            urgent: step.urgent.map(|u| u.as_str().into()),
-        };
-        Self { steps: policy.steps.iter().map(step).collect(), repeat: policy.repeat }
-    }
-}
-
-impl TryFrom<PolicyRow<'_>> for Policy {
-    type Error = StoreError;
-
-    fn try_from(row: PolicyRow<'_>) -> Result<Self, StoreError> {
-        let target = |target: TargetRow<'_>| match target {
-            TargetRow::Person(name) => Target::Person(Cow::into_owned(name)),
-            TargetRow::Chat(name) => Target::Chat(Cow::into_owned(name)),
-        };
-        let step = |step: StepRow<'_>| {
-            Ok(Step {
-                wait: SignedDuration::new(step.wait.0, step.wait.1),
-                notify: step.notify.into_iter().map(target).collect(),
-                urgent: step.urgent.as_deref().map(urgent).transpose()?,
-            })
-        };
-        let steps = row.steps.into_iter().map(step).collect::<Result<_, StoreError>>()?;
-        Ok(Self { steps, repeat: row.repeat })
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,12 +105,7 @@ pub(super) fn incident_content(incident: &Incident) -> Result<String, StoreError
         places: incident.places.iter().map(PlaceRow::from).collect(),
         template: incident.template.as_str().into(),
         pin: incident.pin,
-        severity: SeverityRow {
-            rank: severity.rank,
-            name: severity.name.as_str().into(),
-            urgent: severity.urgent.as_str().into(),
-            pin: severity.pin,
-        },
+        severity: SeverityRow::from(severity),
         ladder: match standing.ladder {
             Ladder::Gathering => LadderRow::Gathering,
             Ladder::Waiting { step, round } => LadderRow::Waiting { step, round },
@@ -165,15 +135,9 @@ impl IncidentColumns {
     /// The incident, as yet without members.
     pub(super) fn into_incident(self) -> Result<Incident, StoreError> {
         let row: IncidentRow<'_> = from_json("incident", &self.content)?;
-        let severity = Severity {
-            rank: row.severity.rank,
-            name: row.severity.name.into_owned(),
-            urgent: urgent(&row.severity.urgent)?,
-            pin: row.severity.pin,
-        };
         let standing = Standing {
             members: BTreeMap::new(),
-            severity,
+            severity: row.severity.try_into()?,
             response: self.resolved_at.map_or(Response::Open, |at| Response::Resolved { at }),
             ladder: match row.ladder {
                 LadderRow::Gathering => Ladder::Gathering,

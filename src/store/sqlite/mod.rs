@@ -38,6 +38,7 @@ mod incident_rows;
 mod incidents;
 mod outbox;
 mod pins;
+mod policy_rows;
 mod readers;
 mod rows;
 mod schema;

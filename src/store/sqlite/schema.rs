@@ -76,6 +76,9 @@ mod tests {
         assert_eq!(open.standing.ladder, Ladder::Waiting { step: 1, round: 0 });
         assert_eq!(open.standing.due_at.unwrap().to_string(), "2027-01-15T08:03:00.000000001Z");
         assert_eq!(open.standing.policy.steps[1].urgent, Some(Urgent::Sms));
+        assert!(open.standing.policy.steps.iter().all(|step| step.when.is_none()));
+        let severity = &open.standing.severity;
+        assert_eq!((severity.ack_timeout, severity.acknowledge_by_targets), (None, false));
         assert_eq!(open.standing.members.len(), 2);
         let over = store.incident(IncidentId(1)).await.unwrap().unwrap();
         assert!(!over.standing.is_open() && over.standing.ladder == Ladder::Idle);

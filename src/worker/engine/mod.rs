@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 
 use self::desk::Desk;
 use self::parcel::Parcel;
-use crate::domain::{IncidentId, Recipients, Target};
+use crate::domain::{IncidentId, Recipients, Target, Window};
 use crate::escalation::{Event, Roster};
 use crate::rules::RuleSet;
 use crate::sources;
@@ -188,5 +188,9 @@ impl Roster for Reachable<'_> {
             tracing::warn!(name, "an open incident's policy names somebody the rules no longer know");
         }
         found
+    }
+
+    fn within(&self, window: &Window, now: Timestamp) -> bool {
+        self.rules.within(window, now)
     }
 }

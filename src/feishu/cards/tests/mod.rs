@@ -55,8 +55,15 @@ impl Scene {
         let (labels, notes) = (labels.unwrap_or_default(), notes.unwrap_or_default());
         let name = labels.get("severity").unwrap_or("none");
         let (rank, urgent) = if name == "critical" { (0, Urgent::Phone) } else { (1, Urgent::App) };
-        let severity = Severity { rank, name: name.to_owned(), urgent, pin: false };
-        let step = Step { wait: SignedDuration::from_mins(3), notify: Vec::new(), urgent: None };
+        let severity = Severity {
+            rank,
+            name: name.to_owned(),
+            urgent,
+            pin: false,
+            ack_timeout: None,
+            acknowledge_by_targets: false,
+        };
+        let step = Step { wait: SignedDuration::from_mins(3), notify: Vec::new(), urgent: None, when: None };
         let firing = alerts.iter().any(|(_, m)| m.state == MemberState::Firing);
         let ends_at = alerts.iter().filter_map(|(a, _)| a.ends_at).max().unwrap_or(now);
         let standing = Standing {
@@ -263,7 +270,14 @@ fn colour_tells_state_first_then_severity() {
         ("sev4", Urgent::None, "blue"),
     ];
     for (name, urgent, expected) in table {
-        scene.incident.standing.severity = Severity { rank: 0, name: name.to_owned(), urgent, pin: false };
+        scene.incident.standing.severity = Severity {
+            rank: 0,
+            name: name.to_owned(),
+            urgent,
+            pin: false,
+            ack_timeout: None,
+            acknowledge_by_targets: false,
+        };
         assert_eq!(colour(&scene), expected, "{name}");
     }
     scene.incident.standing.ladder = Ladder::Exhausted;
