@@ -1,6 +1,6 @@
 //! A test page outside any incident: does a card arrive, does a phone ring?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -103,7 +103,7 @@ async fn user_id(client: &Client, person: &Person, now: Timestamp) -> anyhow::Re
 
 /// An incident that is none.
 fn incident(now: Timestamp) -> Incident {
-    let member = Member { state: MemberState::Firing, starts_at: Some(now), changed_at: now };
+    let member = Member { state: MemberState::Firing, starts_at: Some(now), changed_at: now, listing: None };
     Incident {
         id: None,
         version: 1,
@@ -127,6 +127,10 @@ fn incident(now: Timestamp) -> Incident {
                 acknowledge_by_targets: false,
             },
             response: Response::Open,
+            hold: None,
+            epoch: 1,
+            paged: BTreeSet::new(),
+            catch_alls: 0,
             ladder: Ladder::Idle,
             due_at: None,
             last_step: None,

@@ -3,11 +3,16 @@
 //! Independent facts are kept apart (which alerts fire, what people answered,
 //! where the ladder is) and the label shown to people is derived from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::{Destination, Fingerprint, IncidentId, IncidentKey, Labels, Policy, Severity};
+
+/// A sender's group of alerts, as one number: what makes a payload complete
+/// or not about an alert. A digest of (source, receiver, groupKey).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Listing(pub u64);
 
 /// What is known of one alert of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct Member {
     pub starts_at: Option<Timestamp>,
     /// When this state was applied here.
     pub changed_at: Timestamp,
+    /// The group its sender lists it in; `None` where that is unknown.
+    pub listing: Option<Listing>,
 }
 
 /// Whether a member fires.
@@ -25,6 +32,9 @@ pub struct Member {
 pub enum MemberState {
     /// It fires.
     Firing,
+    /// It fired, and a complete later payload of its group left it out: silenced,
+    /// inhibited or gone, nobody has said which (inputs.md fact 3).
+    Unlisted,
     /// Its sender said that it recovered.
     Resolved,
 }
@@ -34,10 +44,49 @@ pub enum MemberState {
 pub enum Response {
     /// Nobody has answered yet.
     Open,
-    /// Over: every alert recovered.
+    /// Somebody has it.
+    Acknowledged {
+        /// Who, by the rules' name or what they called themselves.
+        by: String,
+        /// When.
+        at: Timestamp,
+        /// When it lapses; `None`: never.
+        expires_at: Option<Timestamp>,
+        /// Whether they were reminded that it will.
+        reminded: bool,
+    },
+    /// Over.
     Resolved {
         /// When.
         at: Timestamp,
+        /// Who said so, perhaps while alerts still fired; `None`: the alerts recovered.
+        by: Option<String>,
+    },
+}
+
+/// Why the ladder stands still although nobody has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// Somebody wants quiet for a while.
+    Snoozed {
+        /// Who.
+        by: String,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Its alerts are silenced in Alertmanager, at somebody's wish here.
+    Silenced {
+        /// Who.
+        by: String,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// None of its alerts is listed any more; nobody has said that they recovered.
+    Unlisted {
+        /// Since then.
+        since: Timestamp,
+        /// When it counts as over.
+        stale_at: Timestamp,
     },
 }
 
@@ -53,10 +102,14 @@ pub enum Ladder {
         /// The round it belongs to, from 0.
         round: u16,
     },
-    /// The last step of the last round has run, or no step reached anybody.
+    /// The last step of the last round has run; if nobody answers until the
+    /// deadline, the ladder has failed.
+    Spent,
+    /// Nobody answered, or nobody stands behind any step: the catch-all is paged
+    /// at the deadline, again and again.
     Exhausted,
-    /// Not climbing: the incident is over, or its policy asks for no more than
-    /// one page and that has been sent.
+    /// Not climbing: answered, over, or nothing to climb for (a severity that
+    /// buzzes nobody, a rule that names nobody).
     Idle,
 }
 
@@ -65,18 +118,24 @@ pub enum Ladder {
 pub enum Phase {
     /// Open and unanswered.
     Triggered,
+    /// Somebody has it.
+    Acknowledged,
+    /// Quiet until a time, by somebody's wish.
+    Snoozed,
     /// Over.
     Resolved,
 }
 
 impl Phase {
     /// All of them, most pressing first.
-    pub const ALL: [Self; 2] = [Self::Triggered, Self::Resolved];
+    pub const ALL: [Self; 4] = [Self::Triggered, Self::Acknowledged, Self::Snoozed, Self::Resolved];
 
     /// The word used in the API, metrics and templates.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Triggered => "triggered",
+            Self::Acknowledged => "acknowledged",
+            Self::Snoozed => "snoozed",
             Self::Resolved => "resolved",
         }
     }
@@ -91,9 +150,12 @@ pub struct Standing {
     pub severity: Severity,
     /// What people made of it.
     pub response: Response,
+    /// Why the ladder stands still; `None`: it does not.
+    pub hold: Option<Hold>,
     /// Where the escalation stands.
     pub ladder: Ladder,
-    /// When the ladder moves next. `Some` exactly while it gathers or waits.
+    /// When something is due next: a step, the catch-all, the end of a hold, a
+    /// reminder. `None`: nothing is, and response and ladder say why.
     pub due_at: Option<Timestamp>,
     /// The last step that ran, `(step, round)` from 0; `None` before the first.
     pub last_step: Option<(u16, u16)>,
@@ -102,6 +164,13 @@ pub struct Standing {
     /// Fence: grows by one with every change, so timers and buttons drawn
     /// before it are recognised as old.
     pub generation: u64,
+    /// Grows by one whenever the answer changes: acknowledged, snoozed, taken
+    /// back, over, back again. A button drawn in an earlier epoch is void.
+    pub epoch: u64,
+    /// Names of the people paged since it (re)opened.
+    pub paged: BTreeSet<String>,
+    /// How often the catch-all has been paged since.
+    pub catch_alls: u32,
     /// First opening.
     pub opened_at: Timestamp,
     /// How often it came back within `reopen_within`.
@@ -111,9 +180,26 @@ pub struct Standing {
 impl Standing {
     /// The label people see.
     pub fn phase(&self) -> Phase {
-        match self.response {
-            Response::Open => Phase::Triggered,
-            Response::Resolved { .. } => Phase::Resolved,
+        match (&self.response, &self.hold) {
+            (Response::Resolved { .. }, _) => Phase::Resolved,
+            (_, Some(Hold::Snoozed { .. } | Hold::Silenced { .. })) => Phase::Snoozed,
+            (Response::Acknowledged { .. }, _) => Phase::Acknowledged,
+            (Response::Open, _) => Phase::Triggered,
+        }
+    }
+
+    /// Whether people may be paged about it now.
+    pub fn may_page(&self) -> bool {
+        matches!(self.response, Response::Open) && self.hold.is_none()
+    }
+
+    /// Who has it, if anybody has answered.
+    pub fn holder(&self) -> Option<&str> {
+        match (&self.hold, &self.response) {
+            (Some(Hold::Snoozed { by, .. } | Hold::Silenced { by, .. }), _) => Some(by),
+            (_, Response::Acknowledged { by, .. }) => Some(by),
+            (_, Response::Resolved { by, .. }) => by.as_deref(),
+            (_, Response::Open) => None,
         }
     }
 
@@ -122,16 +208,21 @@ impl Standing {
         !matches!(self.response, Response::Resolved { .. })
     }
 
-    /// How many alerts fire now.
+    /// How many alerts fire now, as far as anybody has said.
     pub fn firing(&self) -> usize {
-        self.members.values().filter(|m| m.state == MemberState::Firing).count()
+        self.count(MemberState::Firing)
+    }
+
+    /// How many alerts are in a state.
+    pub fn count(&self, state: MemberState) -> usize {
+        self.members.values().filter(|m| m.state == state).count()
     }
 
     /// When it was resolved; `None` while it is open.
     pub fn resolved_at(&self) -> Option<Timestamp> {
         match self.response {
-            Response::Resolved { at } => Some(at),
-            Response::Open => None,
+            Response::Resolved { at, .. } => Some(at),
+            Response::Open | Response::Acknowledged { .. } => None,
         }
     }
 }

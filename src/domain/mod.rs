@@ -22,7 +22,7 @@ pub use action::{Action, Actor, Answer, Via};
 pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, SourceKind};
 pub use clock::Clock;
 pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
-pub use incident::{Incident, Ladder, Member, MemberState, Phase, Response, Standing};
+pub use incident::{Hold, Incident, Ladder, Listing, Member, MemberState, Phase, Response, Standing};
 pub use labels::Labels;
 pub use notification::{Fact, Happening, Job, RecordedEntry, TimelineEntry};
 pub use policy::{Policy, Ranks, Recipients, Step, Target, When};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Destination, Person, Urgent};
+use super::{Destination, Person, Urgent, Via};
 
 /// One piece of outgoing work, carried out by the courier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,13 @@ pub enum Job {
         /// Its round, from 0.
         round: u16,
     },
+    /// Tell somebody in the app that they have the incident, or soon will not.
+    Remind {
+        /// Where the message that is urged lives.
+        to: Destination,
+        /// Whom.
+        person: Person,
+    },
     /// Make the pins there equal to the wanted ones. Repeated requests fold into one.
     Pin {
         /// The chat, or the conversation with the bot.
@@ -46,6 +53,7 @@ impl Job {
             Self::Post { .. } => "post",
             Self::Edit { .. } => "edit",
             Self::Buzz { .. } => "buzz",
+            Self::Remind { .. } => "remind",
             Self::Pin { .. } => "pin",
         }
     }
@@ -53,7 +61,11 @@ impl Job {
     /// Where it happens.
     pub fn to(&self) -> &Destination {
         match self {
-            Self::Post { to } | Self::Edit { to } | Self::Buzz { to, .. } | Self::Pin { to } => to,
+            Self::Post { to }
+            | Self::Edit { to }
+            | Self::Buzz { to, .. }
+            | Self::Remind { to, .. }
+            | Self::Pin { to } => to,
         }
     }
 
@@ -70,6 +82,7 @@ impl Job {
         match self {
             Self::Buzz { urgent, .. } => buzz(*urgent),
             Self::Post { .. } => buzz(loudest),
+            Self::Remind { .. } => buzz(Urgent::App),
             Self::Edit { .. } => 4,
             Self::Pin { .. } => 5,
         }
@@ -119,6 +132,88 @@ pub enum Happening {
     },
     /// The ladder is used up and nobody has answered.
     Exhausted,
+    /// The catch-all was paged.
+    CatchAll {
+        /// How often by now.
+        times: u32,
+        /// How loudly.
+        urgent: Urgent,
+        /// Names of the people paged.
+        people: Vec<String>,
+    },
+    /// Somebody has it.
+    Acknowledged {
+        /// Who.
+        by: String,
+        /// By what means.
+        via: Via,
+    },
+    /// Somebody has it no more.
+    Unacknowledged {
+        /// Who took it back.
+        by: String,
+        /// By what means.
+        via: Via,
+    },
+    /// Whoever has it was reminded that their acknowledgement will lapse.
+    Reminded {
+        /// Who.
+        by: String,
+    },
+    /// An acknowledgement lapsed: the ladder starts over.
+    AcknowledgeExpired {
+        /// Whose.
+        by: String,
+    },
+    /// Quiet until a time.
+    Snoozed {
+        /// Who wanted it.
+        by: String,
+        /// By what means.
+        via: Via,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Silenced in Alertmanager until a time.
+    Silenced {
+        /// Who wanted it.
+        by: String,
+        /// By what means.
+        via: Via,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Snooze or silence is over and it still fires: the ladder starts over.
+    HoldEnded,
+    /// Somebody wants the next step now.
+    Escalated {
+        /// Who.
+        by: String,
+        /// By what means.
+        via: Via,
+    },
+    /// Somebody else has it now.
+    HandedOver {
+        /// Who gave it away.
+        by: String,
+        /// By what means.
+        via: Via,
+        /// Who has it.
+        to: String,
+    },
+    /// None of its firing alerts is listed by its sender any more.
+    Unlisted,
+    /// One of them is listed again.
+    ListedAgain,
+    /// Nothing was heard of its alerts for so long that it counts as over.
+    Stale,
+    /// A person said that it is over.
+    ResolvedBy {
+        /// Who.
+        by: String,
+        /// By what means.
+        via: Via,
+    },
     /// It is over.
     Resolved,
     /// It came back within the rule's `reopen_within`.
@@ -176,6 +271,20 @@ impl Happening {
             Self::Stepped { .. } => "stepped",
             Self::StepSkipped { .. } => "step_skipped",
             Self::Exhausted => "exhausted",
+            Self::CatchAll { .. } => "catch_all",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::Unacknowledged { .. } => "unacknowledged",
+            Self::Reminded { .. } => "reminded",
+            Self::AcknowledgeExpired { .. } => "acknowledge_expired",
+            Self::Snoozed { .. } => "snoozed",
+            Self::Silenced { .. } => "silenced",
+            Self::HoldEnded => "hold_ended",
+            Self::Escalated { .. } => "escalated",
+            Self::HandedOver { .. } => "handed_over",
+            Self::Unlisted => "unlisted",
+            Self::ListedAgain => "listed_again",
+            Self::Stale => "stale",
+            Self::ResolvedBy { .. } => "resolved_by",
             Self::Resolved => "resolved",
             Self::Reopened { .. } => "reopened",
             Self::CardPosted { .. } => "card_posted",
@@ -189,7 +298,28 @@ impl Happening {
         let text = |t: &str| Fact::Text(t.to_owned());
         let count = |n: usize| Fact::Number(i64::try_from(n).unwrap_or(i64::MAX));
         match self {
-            Self::Exhausted | Self::Resolved => Vec::new(),
+            Self::Exhausted
+            | Self::Resolved
+            | Self::HoldEnded
+            | Self::Unlisted
+            | Self::ListedAgain
+            | Self::Stale => Vec::new(),
+            Self::CatchAll { times, urgent, people } => vec![
+                ("times", Fact::Number((*times).into())),
+                ("urgent", text(urgent.as_str())),
+                ("people", Fact::List(people.clone())),
+            ],
+            Self::Reminded { by } | Self::AcknowledgeExpired { by } => vec![("by", text(by))],
+            Self::Acknowledged { by, via }
+            | Self::Unacknowledged { by, via }
+            | Self::Escalated { by, via }
+            | Self::ResolvedBy { by, via } => vec![("by", text(by)), ("via", text(via.as_str()))],
+            Self::Snoozed { by, via, until } | Self::Silenced { by, via, until } => {
+                vec![("by", text(by)), ("via", text(via.as_str())), ("until", text(&until.to_string()))]
+            }
+            Self::HandedOver { by, via, to } => {
+                vec![("by", text(by)), ("via", text(via.as_str())), ("to", text(to))]
+            }
             Self::Opened { severity, firing } => {
                 vec![("severity", text(severity)), ("firing", count(*firing))]
             }

@@ -7,8 +7,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Sighting;
-use crate::domain::{AlertStatus, Member, MemberState, Severity, Standing};
+use std::collections::BTreeSet;
+
+use super::{Observation, Sighting};
+use crate::domain::{AlertStatus, Listing, Member, MemberState, Severity, Standing};
 
 /// How long after a recovery a firing with the *same* `startsAt` is taken for a
 /// late copy. Copies come from retries and HA peers within seconds (inputs.md
@@ -23,14 +25,18 @@ pub(super) struct MemberChange {
     pub(super) touched: bool,
     /// Alerts that fire now and did not before.
     pub(super) fired: usize,
+    /// Alerts that are listed again after they were not.
+    pub(super) relisted: usize,
     /// Alerts that recovered.
     pub(super) recovered: usize,
+    /// Alerts that a complete payload left out.
+    pub(super) unlisted: usize,
 }
 
 impl MemberChange {
-    /// Whether an alert began to fire or recovered, and so the card is out of date.
+    /// Whether any alert's state is another now, and so the card is out of date.
     pub(super) fn shows(self) -> bool {
-        self.fired + self.recovered > 0
+        self.fired + self.relisted + self.recovered + self.unlisted > 0
     }
 }
 
@@ -39,27 +45,51 @@ pub(super) fn worst_firing(sightings: &[Sighting]) -> Option<&Severity> {
     sightings.iter().filter(|s| s.status == AlertStatus::Firing).map(|s| &s.severity).min_by_key(|s| s.rank)
 }
 
-/// Applies the sightings to the members.
-pub(super) fn apply(standing: &mut Standing, sightings: &[Sighting], now: Timestamp) -> MemberChange {
+/// Applies what a payload says to the members.
+pub(super) fn apply(standing: &mut Standing, observation: &Observation, now: Timestamp) -> MemberChange {
     let mut change = MemberChange::default();
-    for sighting in sightings {
+    for sighting in &observation.sightings {
         let held = standing.members.get(&sighting.fingerprint);
         let Some(state) = news(held, sighting, now) else { continue };
-        match state {
-            MemberState::Firing if held.is_none_or(|m| m.state != MemberState::Firing) => change.fired += 1,
-            MemberState::Resolved => change.recovered += 1,
-            MemberState::Firing => {}
+        match (state, held.map(|m| m.state)) {
+            (MemberState::Firing, Some(MemberState::Firing)) | (MemberState::Unlisted, _) => {}
+            (MemberState::Firing, Some(MemberState::Unlisted))
+                if held.map(|m| m.starts_at) == Some(sighting.starts_at) =>
+            {
+                change.relisted += 1;
+            }
+            (MemberState::Firing, _) => change.fired += 1,
+            (MemberState::Resolved, _) => change.recovered += 1,
         }
         let starts_at = if held.is_some_and(|held| is_older(sighting, held)) {
             held.and_then(|held| held.starts_at)
         } else {
             sighting.starts_at
         };
-        let member = Member { state, starts_at, changed_at: now };
+        let listing = observation.listing.or(held.and_then(|held| held.listing));
+        let member = Member { state, starts_at, changed_at: now, listing };
         standing.members.insert(sighting.fingerprint, member);
         change.touched = true;
     }
+    if let Some(listing) = observation.listing.filter(|_| observation.complete) {
+        change.unlisted = leave_out(standing, listing, &observation.sightings, now);
+        change.touched |= change.unlisted > 0;
+    }
     change
+}
+
+/// Marks what fires in a group of which a complete payload has come without it.
+fn leave_out(standing: &mut Standing, listing: Listing, listed: &[Sighting], now: Timestamp) -> usize {
+    let listed: BTreeSet<_> = listed.iter().map(|sighting| sighting.fingerprint).collect();
+    let mut count = 0;
+    for (fingerprint, member) in &mut standing.members {
+        let burns = member.state == MemberState::Firing && member.listing == Some(listing);
+        if burns && !listed.contains(fingerprint) {
+            (member.state, member.changed_at) = (MemberState::Unlisted, now);
+            count += 1;
+        }
+    }
+    count
 }
 
 /// Whether a sighting speaks of a firing that began before the one that is known.
@@ -82,13 +112,14 @@ fn news(held: Option<&Member>, sighting: &Sighting, now: Timestamp) -> Option<Me
         // Replicas that evaluate for themselves do not agree on the start. An end
         // after the start we hold is the end of this firing, whoever tells it.
         let ends_this = matches!((sighting.ends_at, held.starts_at), (Some(end), Some(start)) if end > start);
-        let recovers = held.state == MemberState::Firing && sighting.status == AlertStatus::Resolved;
+        let recovers = held.state != MemberState::Resolved && sighting.status == AlertStatus::Resolved;
         return (recovers && ends_this).then_some(MemberState::Resolved);
     }
     let same_firing = sighting.starts_at == held.starts_at;
     match (held.state, sighting.status) {
         (MemberState::Firing, AlertStatus::Firing) => (!same_firing).then_some(MemberState::Firing),
-        (MemberState::Firing, AlertStatus::Resolved) => Some(MemberState::Resolved),
+        (MemberState::Unlisted, AlertStatus::Firing) => Some(MemberState::Firing),
+        (MemberState::Firing | MemberState::Unlisted, AlertStatus::Resolved) => Some(MemberState::Resolved),
         (MemberState::Resolved, AlertStatus::Resolved) => None,
         (MemberState::Resolved, AlertStatus::Firing) => {
             (!is_late_copy(held, sighting.starts_at, now)).then_some(MemberState::Firing)

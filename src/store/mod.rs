@@ -112,6 +112,8 @@ pub enum PinChange {
     Keep,
     /// These people shall have these places on top, as long as this incident wants it.
     Add(Vec<(Destination, Person)>),
+    /// This incident wants no pin any more, but for the person of that name.
+    ReleaseOthers(String),
     /// This incident wants no pin any more.
     Release,
 }

@@ -185,7 +185,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
     };
     let waits = match standing.ladder {
         Ladder::Waiting { step, .. } if standing.last_step.is_some() => Some(usize::from(step) + 1),
-        Ladder::Gathering | Ladder::Waiting { .. } | Ladder::Exhausted | Ladder::Idle => None,
+        Ladder::Gathering | Ladder::Waiting { .. } | Ladder::Spent | Ladder::Exhausted | Ladder::Idle => None,
     };
     let severity_colour = severity_colour(&standing.severity);
     let exhausted = standing.ladder == Ladder::Exhausted;
@@ -311,7 +311,7 @@ fn alert(listed: &ListedAlert<'_>, incident: &Incident, limits: &Limits) -> Aler
     let text = if alert.values.is_empty() { says } else { &alert.values };
     let starts_at = listed.member.starts_at.or(alert.starts_at);
     let ended_at = match listed.member.state {
-        MemberState::Firing => None,
+        MemberState::Firing | MemberState::Unlisted => None,
         MemberState::Resolved => Some(alert.ends_at.unwrap_or(listed.member.changed_at)),
     };
     AlertView {

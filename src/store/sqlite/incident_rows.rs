@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::answer_rows::AnswerRow;
 use super::policy_rows::{PolicyRow, is_false, seconds};
 use super::rows::{Pairs, PlaceRow, from_json, instant, labels, pairs, to_json, urgent};
 use crate::domain::{
-    Alert, AlertStatus, Destination, Fact, Fingerprint, Incident, IncidentId, IncidentKey, Ladder, Response,
-    Severity, Standing,
+    Alert, AlertStatus, Destination, Fact, Fingerprint, Incident, IncidentId, IncidentKey, Ladder, Severity,
+    Standing,
 };
 use crate::store::StoreError;
 
@@ -65,8 +66,33 @@ impl TryFrom<SeverityRow<'_>> for Severity {
 enum LadderRow {
     Gathering,
     Waiting { step: u16, round: u16 },
+    Spent,
     Exhausted,
     Idle,
+}
+
+impl From<Ladder> for LadderRow {
+    fn from(ladder: Ladder) -> Self {
+        match ladder {
+            Ladder::Gathering => Self::Gathering,
+            Ladder::Waiting { step, round } => Self::Waiting { step, round },
+            Ladder::Spent => Self::Spent,
+            Ladder::Exhausted => Self::Exhausted,
+            Ladder::Idle => Self::Idle,
+        }
+    }
+}
+
+impl From<LadderRow> for Ladder {
+    fn from(row: LadderRow) -> Self {
+        match row {
+            LadderRow::Gathering => Self::Gathering,
+            LadderRow::Waiting { step, round } => Self::Waiting { step, round },
+            LadderRow::Spent => Self::Spent,
+            LadderRow::Exhausted => Self::Exhausted,
+            LadderRow::Idle => Self::Idle,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +117,8 @@ struct IncidentRow<'a> {
     policy: PolicyRow<'a>,
     generation: u64,
     reopens: u32,
+    #[serde(default, skip_serializing_if = "AnswerRow::is_none")]
+    answer: AnswerRow,
 }
 
 /// The part of an incident that has no column.
@@ -106,16 +134,12 @@ pub(super) fn incident_content(incident: &Incident) -> Result<String, StoreError
         template: incident.template.as_str().into(),
         pin: incident.pin,
         severity: SeverityRow::from(severity),
-        ladder: match standing.ladder {
-            Ladder::Gathering => LadderRow::Gathering,
-            Ladder::Waiting { step, round } => LadderRow::Waiting { step, round },
-            Ladder::Exhausted => LadderRow::Exhausted,
-            Ladder::Idle => LadderRow::Idle,
-        },
+        ladder: standing.ladder.into(),
         last_step: standing.last_step,
         policy: PolicyRow::from(&standing.policy),
         generation: standing.generation,
         reopens: standing.reopens,
+        answer: AnswerRow::of(standing),
     })
 }
 
@@ -135,16 +159,16 @@ impl IncidentColumns {
     /// The incident, as yet without members.
     pub(super) fn into_incident(self) -> Result<Incident, StoreError> {
         let row: IncidentRow<'_> = from_json("incident", &self.content)?;
+        let (response, hold) = row.answer.read(self.resolved_at)?;
         let standing = Standing {
             members: BTreeMap::new(),
             severity: row.severity.try_into()?,
-            response: self.resolved_at.map_or(Response::Open, |at| Response::Resolved { at }),
-            ladder: match row.ladder {
-                LadderRow::Gathering => Ladder::Gathering,
-                LadderRow::Waiting { step, round } => Ladder::Waiting { step, round },
-                LadderRow::Exhausted => Ladder::Exhausted,
-                LadderRow::Idle => Ladder::Idle,
-            },
+            response,
+            hold,
+            ladder: row.ladder.into(),
+            epoch: row.answer.epoch,
+            paged: row.answer.paged,
+            catch_alls: row.answer.catch_alls,
             due_at: self.due_at,
             last_step: row.last_step,
             policy: row.policy.try_into()?,

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::domain::{Contact, Destination, Incident, IncidentId, Phase, RecordedEntry};
 
+mod answer_rows;
 mod backlog;
 mod cards;
 mod checkpoint;

@@ -38,6 +38,7 @@ fn details(job: &Job) -> Result<Option<String>, StoreError> {
             round: *round,
         })
         .map(Some),
+        Job::Remind { to: _, person } => to_json(&PersonRow::from(person)).map(Some),
         Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Ok(None),
     }
 }
@@ -47,6 +48,10 @@ fn job(kind: &str, to: Destination, details: Option<&str>) -> Result<Job, StoreE
         ("post", _) => Job::Post { to },
         ("edit", _) => Job::Edit { to },
         ("pin", _) => Job::Pin { to },
+        ("remind", Some(details)) => {
+            let row: PersonRow<'_> = from_json("reminder", details)?;
+            Job::Remind { to, person: row.try_into()? }
+        }
         ("buzz", Some(details)) => {
             let row: BuzzRow<'_> = from_json("buzz", details)?;
             Job::Buzz {
@@ -74,7 +79,9 @@ pub(super) fn put(
     let key = place_key(new.job.to())?;
     let owner = match &new.job {
         Job::Pin { .. } => None,
-        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } => incident.map(|id| id.0),
+        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } | Job::Remind { .. } => {
+            incident.map(|id| id.0)
+        }
     };
     let (ordered, blocked, folded) = match &new.job {
         Job::Pin { .. } => {
@@ -90,7 +97,7 @@ pub(super) fn put(
             let folded = fold(conn, which, &key, owner, new)?;
             (true, queue_at(conn, owner, &key)?, folded)
         }
-        Job::Buzz { .. } => {
+        Job::Buzz { .. } | Job::Remind { .. } => {
             hurry(conn, owner, &key, new.priority)?;
             (true, queue_at(conn, owner, &key)?, false)
         }

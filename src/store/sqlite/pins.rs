@@ -33,6 +33,21 @@ pub(super) fn change(
                 }
             }
         }
+        PinChange::ReleaseOthers(keep) => {
+            let mut wanted =
+                conn.prepare_cached("SELECT place, person FROM pins_wanted WHERE incident_id = ?1")?;
+            let pins: Vec<(String, String)> =
+                wanted.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+            let mut delete = conn.prepare_cached(
+                "DELETE FROM pins_wanted WHERE incident_id = ?1 AND place = ?2 AND person = ?3",
+            )?;
+            for (key, who) in pins {
+                if person(&who)?.name != *keep {
+                    delete.execute(params![id.0, key, who])?;
+                    touched.insert(key);
+                }
+            }
+        }
         PinChange::Release => {
             let mut delete =
                 conn.prepare_cached("DELETE FROM pins_wanted WHERE incident_id = ?1 RETURNING place")?;

@@ -21,6 +21,7 @@ mod buzz;
 mod cards;
 mod people;
 mod pins;
+mod remind;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,6 +153,7 @@ impl Courier {
             Job::Post { to } => self.post(&claim, to).await,
             Job::Edit { to } => self.edit(&claim, to).await,
             Job::Buzz { .. } => self.buzz(&claim).await,
+            Job::Remind { to, person } => self.remind(&claim, to, person).await,
             Job::Pin { to } => self.pin(&claim, to).await,
         };
         let outcome = outcome.unwrap_or_else(|error| {
@@ -170,7 +172,9 @@ impl Courier {
         let at = self.clock.now();
         let urgency = match &claim.job {
             Job::Buzz { urgent, .. } => *urgent,
-            Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => crate::domain::Urgent::None,
+            Job::Post { .. } | Job::Edit { .. } | Job::Remind { .. } | Job::Pin { .. } => {
+                crate::domain::Urgent::None
+            }
         };
         let new_job = |(job, pause): (Job, SignedDuration)| {
             let run_at = at.checked_add(pause).unwrap_or(Timestamp::MAX);

@@ -8,7 +8,8 @@ use super::opening;
 use super::parcel::Parcel;
 use super::slot::Slot;
 use crate::domain::{
-    Alert, AlertStatus, Fingerprint, Incident, IncidentId, IncidentKey, Labels, Member, Severity, Standing,
+    Action, Actor, Alert, AlertStatus, Answer, Fingerprint, Incident, IncidentId, IncidentKey, Labels,
+    Member, Severity, Standing,
 };
 use crate::escalation::{self, Event, Observation, Roster, Sighting};
 use crate::rules::{Rule, RuleSet};
@@ -121,7 +122,7 @@ impl Desk {
                 Whose::Slot(slot) => {
                     let before = self.known(slot, &alerts);
                     let was = self.slots.get(slot).map(|s| Was::of(&s.incident.standing));
-                    self.advance(slot, Event::Observed(observation), rules, roster, now);
+                    self.advance(slot, &Event::Observed(observation), rules, roster, now);
                     if let (Some(about), Some(was)) = (about(rules, &alerts), was) {
                         self.rename(slot, about, &was);
                     }
@@ -130,7 +131,7 @@ impl Desk {
                 }
                 Whose::New(key) => {
                     let Some(rule) = rule else { continue };
-                    let Some((standing, effects)) = escalation::open(observation, roster, now) else {
+                    let Some((standing, effects)) = escalation::open(&observation, roster, now) else {
                         continue;
                     };
                     let about = about(rules, &alerts);
@@ -139,7 +140,7 @@ impl Desk {
                     let slot = self.place(opening::incident(rule, key, source, url, about, standing));
                     if let Some(at) = self.slots.get_mut(slot) {
                         at.changed = true;
-                        at.owe(effects, Some(rule), now);
+                        at.owe(effects, rules, now);
                     }
                     self.join(slot, &alerts, None);
                     slot
@@ -155,7 +156,7 @@ impl Desk {
     pub(super) fn advance(
         &mut self,
         slot: usize,
-        event: Event,
+        event: &Event,
         rules: &RuleSet,
         roster: &dyn Roster,
         now: Timestamp,
@@ -168,8 +169,25 @@ impl Desk {
         let (standing, effects) = escalation::advance(standing, event, roster, now);
         slot.changed |= standing.generation != before;
         slot.incident.standing = standing;
-        let rule = rules.rules().iter().find(|r| r.name == slot.incident.key.rule);
-        slot.owe(effects, rule, now);
+        slot.owe(effects, rules, now);
+    }
+
+    /// Moves one incident by what somebody does.
+    pub(super) fn act(
+        &mut self,
+        slot: usize,
+        (action, actor, epoch): (&Action, &Actor, Option<u64>),
+        rules: &RuleSet,
+        roster: &dyn Roster,
+        now: Timestamp,
+    ) -> Option<Answer> {
+        let slot = self.slots.get_mut(slot)?;
+        let before = slot.incident.standing.clone();
+        let (standing, effects, answer) = escalation::act(before, action, actor, epoch, roster, now);
+        slot.changed |= answer == Answer::Done;
+        slot.incident.standing = standing;
+        slot.owe(effects, rules, now);
+        Some(answer)
     }
 
     /// What changed, ready to be committed. Members are left out of the
@@ -315,8 +333,12 @@ fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>]) -> 
     });
     Observation {
         sightings: sightings.collect(),
+        // Which group an alert is listed in is not kept yet, so nothing is left out.
+        listing: None,
+        complete: false,
         policy: rule.map(|r| r.policy.clone()).unwrap_or_default(),
         group_wait: rule.map(|r| r.group_wait).unwrap_or_default(),
+        stale_after: rule.map(|r| r.stale_after).unwrap_or_default(),
     }
 }
 

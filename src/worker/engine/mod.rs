@@ -22,8 +22,8 @@ use tokio::sync::Notify;
 
 use self::desk::Desk;
 use self::parcel::Parcel;
-use crate::domain::{IncidentId, Recipients, Target, Window};
-use crate::escalation::{Event, Roster};
+use crate::domain::{Action, Actor, Answer, Incident, IncidentId, Recipients, Target, Window};
+use crate::escalation::{CatchAll, Event, Roster};
 use crate::rules::RuleSet;
 use crate::sources;
 use crate::store::{Change, Commit, Delivery, Store, StoreError};
@@ -89,6 +89,52 @@ impl Engine {
         Err(StoreError::Conflict)
     }
 
+    /// Does what somebody wants done about an incident, at once. `None`: there is
+    /// no such incident. The incident is as it stands afterwards.
+    ///
+    /// `epoch`: the one the button was drawn in, where there was a button.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot: nothing happened.
+    pub async fn act(
+        &self,
+        id: IncidentId,
+        action: &Action,
+        actor: &Actor,
+        epoch: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Option<(Answer, Incident)>, StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let Some(incident) = self.store.incident(id).await? else { return Ok(None) };
+            if matches!(action, Action::Silence { .. }) {
+                return Ok(Some((Answer::Impossible { why: "no_alertmanager" }, incident)));
+            }
+            let rules = self.rules.load_full();
+            let mut desk = Desk::default();
+            let slot = desk.place(incident.clone());
+            let Some(answer) =
+                desk.act(slot, (action, actor, epoch), &rules, &Reachable { rules: &rules }, now)
+            else {
+                return Ok(None);
+            };
+            if answer != Answer::Done {
+                return Ok(Some((answer, incident)));
+            }
+            let commit = Commit { at: now, done: Vec::new(), taken: None, changes: desk.changes() };
+            match self.commit(commit).await {
+                Ok(_) => {
+                    let after = self.store.incident(id).await?;
+                    return Ok(after.map(|incident| (answer, incident)));
+                }
+                // Somebody else was faster; they may have changed the answer.
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
     /// Takes the first webhook out of the way without having understood it. Its
     /// bytes stay in the store's journal.
     async fn set_aside_first(&self, now: Timestamp) -> Result<bool, StoreError> {
@@ -143,7 +189,7 @@ impl Engine {
                 self.metrics.escalation_lag(now.duration_since(due_at).as_secs_f64());
             }
             let slot = desk.place(incident);
-            desk.advance(slot, Event::Tick, &rules, &Reachable { rules: &rules }, now);
+            desk.advance(slot, &Event::Tick, &rules, &Reachable { rules: &rules }, now);
         }
         match self.commit(Commit { at: now, done: Vec::new(), taken: None, changes: desk.changes() }).await {
             // Somebody else was faster; what is still due is found again.
@@ -188,6 +234,13 @@ impl Roster for Reachable<'_> {
             tracing::warn!(name, "an open incident's policy names somebody the rules no longer know");
         }
         found
+    }
+
+    fn catch_all(&self, now: Timestamp) -> Option<CatchAll> {
+        let rules = self.rules.catch_all()?;
+        let mut recipients = self.recipients(&rules.targets, now);
+        recipients.chats.extend(rules.chat.clone());
+        Some(CatchAll { recipients, every: rules.every })
     }
 
     fn within(&self, window: &Window, now: Timestamp) -> bool {

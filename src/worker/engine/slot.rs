@@ -9,7 +9,7 @@ use crate::domain::{
     Destination, Fingerprint, Happening, Incident, Job, Person, Recipients, TimelineEntry, Urgent,
 };
 use crate::escalation::Effect;
-use crate::rules::Rule;
+use crate::rules::RuleSet;
 use crate::store::{HeldAlert, NewJob, PinChange};
 
 /// One incident of the turn and what it has come to owe.
@@ -39,7 +39,8 @@ impl Slot {
     }
 
     /// Turns effects into jobs, pins and timeline.
-    pub(super) fn owe(&mut self, effects: Vec<Effect>, rule: Option<&Rule>, now: Timestamp) {
+    pub(super) fn owe(&mut self, effects: Vec<Effect>, rules: &RuleSet, now: Timestamp) {
+        let rule = rules.rules().iter().find(|r| r.name == self.incident.key.rule);
         let loudest = effects.iter().map(urgency).max().unwrap_or_default();
         for effect in effects {
             match effect {
@@ -49,22 +50,34 @@ impl Slot {
                     }
                 }
                 Effect::Refresh => self.refresh = true,
-                Effect::Unpin => {
-                    self.pins = PinChange::Release;
+                Effect::Unpin { keep } => {
+                    self.pins = keep.map_or(PinChange::Release, PinChange::ReleaseOthers);
                     self.jobs.retain(|new| !matches!(new.job, Job::Buzz { .. }));
                 }
                 Effect::Note(what) => self.note(what, now),
                 Effect::Page { step, round, recipients, urgent } => {
+                    let people = recipients.people.iter().map(|p| p.name.clone()).collect();
+                    self.note(Happening::Stepped { step, round, urgent, people }, now);
                     self.incident.pin |= opening::wants_pin(rule, &self.incident.standing.severity);
                     self.page((step, round), recipients, urgent, now);
                 }
+                Effect::CatchAll { recipients, urgent } => {
+                    let last = self.incident.standing.last_step.unwrap_or_default();
+                    self.page(last, recipients, urgent, now);
+                }
+                Effect::Remind { name } => {
+                    let to = self.incident.places.first().cloned();
+                    if let Some(person) = rules.person(&name).cloned() {
+                        let to = to.unwrap_or_else(|| Destination::Direct(person.clone()));
+                        self.job(Job::Remind { to, person }, Urgent::App, now);
+                    }
+                }
+                Effect::Silence { .. } => {}
             }
         }
     }
 
     fn page(&mut self, (step, round): (u16, u16), recipients: Recipients, urgent: Urgent, now: Timestamp) {
-        let names = recipients.people.iter().map(|p| p.name.clone()).collect();
-        self.note(Happening::Stepped { step, round, urgent, people: names }, now);
         for chat in recipients.chats {
             let to = Destination::Chat(chat);
             if !self.incident.places.contains(&to) {
@@ -96,7 +109,9 @@ impl Slot {
         let wanted = people.iter().map(|person| (to.clone(), person.clone()));
         match &mut self.pins {
             PinChange::Add(pins) => pins.extend(wanted),
-            PinChange::Keep | PinChange::Release => self.pins = PinChange::Add(wanted.collect()),
+            PinChange::Keep | PinChange::Release | PinChange::ReleaseOthers(_) => {
+                self.pins = PinChange::Add(wanted.collect())
+            }
         }
     }
 
@@ -113,7 +128,12 @@ impl Slot {
 /// How loudly an effect pages.
 fn urgency(effect: &Effect) -> Urgent {
     match effect {
-        Effect::Page { urgent, .. } => *urgent,
-        Effect::Announce | Effect::Refresh | Effect::Unpin | Effect::Note(_) => Urgent::None,
+        Effect::Page { urgent, .. } | Effect::CatchAll { urgent, .. } => *urgent,
+        Effect::Announce
+        | Effect::Refresh
+        | Effect::Remind { .. }
+        | Effect::Silence { .. }
+        | Effect::Unpin { .. }
+        | Effect::Note(_) => Urgent::None,
     }
 }
