@@ -34,6 +34,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{ChatId, IncidentKey, Labels, Person, Policy, Recipients, Severity, Target};
 
+pub use duration::parse as parse_duration;
 pub use finding::{Finding, RuleError, Warning};
 pub use matcher::{MatchOp, Matcher};
 pub use router::{Origin, Route, Router, Scratch};
