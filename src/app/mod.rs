@@ -160,6 +160,8 @@ impl Parts {
             metrics,
             access: http::Access::of(&settings),
             limits: http::Limits::of(&settings),
+            listener: None,
+            actions: None,
         };
         let server = http::serve(listener, state, http_workers())?;
         let handle = server.handle();

@@ -67,6 +67,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// The longest that an incident can be snoozed or silenced at once: a week.
+    pub const SPAN_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+
     /// The word for it in the API, on buttons and in the timeline.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -2,7 +2,8 @@
 //!
 //! [`Client`] makes calls: it holds the tenant token, reads answers and gives
 //! each failure a [`Verdict`]. [`Cards`] draws incidents as cards and as lines
-//! of text. The two do not know each other.
+//! of text. The two do not know each other. [`callbacks`] reads what Feishu says
+//! of its own accord: buttons, replies, reactions.
 //!
 //! # Invariants
 //!
@@ -14,6 +15,7 @@
 //!
 //! Besides `sandbox`, which plays Feishu, the only room that knows Feishu's JSON.
 
+pub mod callbacks;
 mod cards;
 mod client;
 mod directory;

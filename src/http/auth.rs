@@ -113,8 +113,16 @@ fn is_local(request: &HttpRequest) -> bool {
     let foreign =
         ["Forwarded", "X-Forwarded-For", "X-Real-IP"].iter().any(|h| request.headers().contains_key(*h))
             || text(request, "Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none")
+            || has_foreign_origin(request)
             || !names_this_machine(request);
     loopback && !foreign
+}
+
+/// Whether a page of another origin sent it. Browsers without `Sec-Fetch-Site` tell it here.
+fn has_foreign_origin(request: &HttpRequest) -> bool {
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return false };
+    let own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    own.is_none() || own != text(request, header::HOST.as_str())
 }
 
 /// Whether the request was meant for an address or for a name without dots. A
@@ -231,6 +239,21 @@ mod tests {
         ] {
             let request = from("127.0.0.1:5").insert_header((header, value)).to_http_request();
             assert_eq!(is_local(&request), local, "{header}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_origin_is_not_local() {
+        for (origin, local) in [
+            ("http://localhost:9119", true),
+            ("http://localhost:9120", false),
+            ("https://evil.example", false),
+            ("null", false),
+        ] {
+            let request = from("127.0.0.1:5")
+                .insert_header(("Host", "localhost:9119"))
+                .insert_header(("Origin", origin));
+            assert_eq!(is_local(&request.to_http_request()), local, "{origin}");
         }
     }
 

@@ -35,7 +35,7 @@ struct Page {
 
 /// An incident on the wire. Steps and rounds count from 1.
 #[derive(Serialize)]
-struct IncidentBody {
+pub(super) struct IncidentBody {
     id: String,
     state: &'static str,
     severity: String,
@@ -97,8 +97,7 @@ async fn show(
     auth::api(&request, state.access.api_token.as_ref())?;
     let id = id(&path, "the path")?;
     let found = state.store.incident(id).await.map_err(|e| unreadable(&e))?;
-    let incident =
-        found.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no incident {id}")))?;
+    let incident = found.ok_or_else(|| unknown(id))?;
     let timeline = state.store.timeline(id).await.map_err(|e| unreadable(&e))?;
     Ok(safe(StatusCode::OK).json(body(&incident, Some(timeline))))
 }
@@ -110,10 +109,14 @@ fn phase(word: &str) -> Result<Phase, Problem> {
     })
 }
 
-fn id(text: &str, place: &str) -> Result<IncidentId, Problem> {
+pub(super) fn id(text: &str, place: &str) -> Result<IncidentId, Problem> {
     IncidentId::parse(text).ok_or_else(|| {
         Problem::bad_request(format!("{place} has {text:?} where an incident such as INC-142 is expected"))
     })
+}
+
+pub(super) fn unknown(id: IncidentId) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no incident {id}"))
 }
 
 fn limit(text: &str) -> Result<usize, Problem> {
@@ -130,7 +133,7 @@ fn unreadable(error: &StoreError) -> Problem {
     )
 }
 
-fn body(incident: &Incident, timeline: Option<Vec<RecordedEntry>>) -> IncidentBody {
+pub(super) fn body(incident: &Incident, timeline: Option<Vec<RecordedEntry>>) -> IncidentBody {
     let standing = &incident.standing;
     let firing = standing.firing();
     IncidentBody {

@@ -1,4 +1,5 @@
-//! The HTTP door: webhooks in, incidents, health and metrics out.
+//! The HTTP door: webhooks, Feishu's callbacks and people's actions in, incidents,
+//! health and metrics out.
 //!
 //! # Invariants
 //!
@@ -21,17 +22,23 @@ use secrecy::SecretString;
 use tokio::sync::Notify;
 
 use crate::domain::Clock;
+use crate::feishu::callbacks::Callbacks;
 use crate::settings::{Settings, Webhook};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+mod actions;
 mod auth;
 mod body;
 mod dashboard;
+mod feishu_events;
 mod incidents;
 mod operations;
 mod problem;
 mod webhook;
+
+pub use actions::{ActError, Actions};
+pub use feishu_events::{Heard, Listener, Unheard};
 
 /// How long a sender may keep quiet in the middle of a body.
 const BODY_IDLE: Duration = Duration::from_secs(10);
@@ -94,6 +101,10 @@ pub struct State {
     pub access: Access,
     /// Bounds on bodies.
     pub limits: Limits,
+    /// Hears Feishu's callbacks, once they are proven; `None`: they do not come over HTTP.
+    pub listener: Option<(Callbacks, Arc<dyn Listener>)>,
+    /// Acts on incidents; `None`: they can only be looked at.
+    pub actions: Option<Arc<dyn Actions>>,
 }
 
 impl Access {
@@ -116,6 +127,8 @@ pub fn configure(state: State) -> impl Fn(&mut ServiceConfig) + Clone {
         config.app_data(Data::new(state.clone()));
         webhook::routes(config);
         incidents::routes(config);
+        actions::routes(config);
+        feishu_events::routes(config);
         operations::routes(config);
         dashboard::routes(config);
         config.default_service(web::to(problem::no_such_path));

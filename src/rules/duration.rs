@@ -15,7 +15,7 @@ const UNITS: [(&str, i64); 7] = [
 
 /// Reads `30s`, `5m`, `1h30m`, `2d`, `0`: whole numbers with units from long to
 /// short, each at most once. `None` for anything else, also beyond 292 million years.
-pub(super) fn parse(text: &str) -> Option<SignedDuration> {
+pub fn parse(text: &str) -> Option<SignedDuration> {
     if text == "0" {
         return Some(SignedDuration::ZERO);
     }

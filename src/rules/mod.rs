@@ -37,6 +37,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
+pub use duration::parse as parse_duration;
 pub use finding::{Finding, RuleError, Warning};
 pub use matcher::{MatchOp, Matcher};
 pub use router::{Origin, Route, Router, Scratch};

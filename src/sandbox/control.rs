@@ -12,6 +12,7 @@ use super::Sandbox;
 use super::api::Api;
 use super::fault::{Fault, Outcome};
 use super::model::Account;
+use super::talking;
 
 pub(super) fn configure(cfg: &mut web::ServiceConfig) {
     let json = web::JsonConfig::default().content_type_required(false).error_handler(|why, _| {
@@ -26,12 +27,13 @@ pub(super) fn configure(cfg: &mut web::ServiceConfig) {
             .route("/reset", web::post().to(reset))
             .route("/chats", web::post().to(add_chat))
             .route("/people", web::post().to(add_person))
-            .route("/read", web::post().to(read)),
+            .route("/read", web::post().to(read))
+            .configure(talking::configure),
     );
 }
 
 /// Proof that a request comes from this machine and from no foreign page.
-struct FromHere;
+pub(super) struct FromHere;
 
 impl FromRequest for FromHere {
     type Error = actix_web::Error;
@@ -96,11 +98,11 @@ struct Reading {
     person: String,
 }
 
-fn done() -> HttpResponse {
+pub(super) fn done() -> HttpResponse {
     HttpResponse::Ok().json(json!({"ok": true}))
 }
 
-fn refuse(why: &str) -> HttpResponse {
+pub(super) fn refuse(why: &str) -> HttpResponse {
     HttpResponse::BadRequest().json(json!({"ok": false, "error": why}))
 }
 

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::world::World;
 
 /// Emoji the sandbox knows; names are case-sensitive in Feishu too.
-const EMOJI: &[&str] = &[
+pub(super) const EMOJI: &[&str] = &[
     "OK",
     "DONE",
     "CheckMark",

@@ -3,13 +3,14 @@
 //! It keeps people, chats, messages with every content they had, buzzes and
 //! pins, and answers the paths, envelopes, limits and codes of the Open
 //! Platform that larkhorn uses (feishu-api.md, §12 is the checklist). Any app id
-//! and secret are admitted. Besides the API it serves a page with two phones
+//! and secret are admitted. With a [`Callback`] it tells the app of pressed
+//! buttons, replies, reactions and read receipts, signed and encrypted. Besides the API it serves a page with two phones
 //! and controls for it, on loopback only.
 //!
 //! # Invariants
 //!
 //! * State lives in memory; ids come from counters, time from the given clock
-//!   (an injected latency alone waits in the machine's time). The same calls
+//!   (injected latency and the app's answers alone take the machine's time). The same calls
 //!   give the same world.
 //! * A call either changes the world wholly or is refused and changes nothing
 //!   (but counters, and strangers whom an open world has met).
@@ -31,14 +32,17 @@ mod api;
 mod auth;
 mod buzzing;
 mod call;
+mod callback;
 mod card;
 mod control;
 mod directory;
+mod events;
 mod fault;
 mod limits;
 mod marks;
 mod model;
 mod page;
+mod pressing;
 mod preview;
 mod reading;
 mod refusal;
@@ -46,12 +50,16 @@ mod sending;
 mod server;
 mod snapshot;
 mod stage;
+mod talking;
 mod world;
 
 pub use api::Api;
+pub use callback::Callback;
+pub use events::Delivery;
 pub use fault::{Fault, Outcome};
 pub use limits::Limits;
 pub use model::{Account, Buzz, CallRecord, Chat, Message, Pinned, Reaction, Revision};
+pub use pressing::{NoButton, Pressed, Toast};
 pub use server::Running;
 
 use world::World;
@@ -73,6 +81,8 @@ pub struct Options {
     pub sms_quota: Option<u64>,
     /// People that calls can still reach this month; `None`: without end.
     pub phone_quota: Option<u64>,
+    /// Where pressed buttons and events go; `None`: nowhere, buttons do nothing.
+    pub callback: Option<Callback>,
 }
 
 impl Default for Options {
@@ -85,6 +95,7 @@ impl Default for Options {
             bot_name: "Larkhorn".to_owned(),
             sms_quota: None,
             phone_quota: None,
+            callback: None,
         }
     }
 }
@@ -96,6 +107,9 @@ pub struct Sandbox {
     world: Arc<Mutex<World>>,
     /// Counts changes, for those who watch the page.
     version: Arc<watch::Sender<u64>>,
+    http: Option<reqwest::Client>,
+    /// Held while events are sent.
+    delivering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -111,6 +125,8 @@ impl Sandbox {
             clock,
             world: Arc::new(Mutex::new(World::new(options))),
             version: Arc::new(watch::Sender::new(0)),
+            http: callback::client(),
+            delivering: Arc::default(),
         }
     }
 

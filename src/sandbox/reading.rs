@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::events;
 use super::model::Message;
 use super::refusal::Refusal;
 use super::world::{BOT_OPEN_ID, World};
@@ -141,8 +142,16 @@ pub(super) fn scopes(world: &World) -> Value {
 
 /// Marks everything in a chat as read by a person; their urgents there are dealt with.
 pub(super) fn read_chat(world: &mut World, chat: &str, open_id: &str, now: jiff::Timestamp) {
+    let mut fresh = Vec::new();
     for message in world.messages.iter_mut().filter(|m| m.chat == chat && m.sender != open_id) {
+        if !message.readers.contains_key(open_id) {
+            fresh.push(message.id.clone());
+        }
         message.readers.entry(open_id.to_owned()).or_insert(now);
         message.urged.remove(open_id);
+    }
+    // Feishu tells of the conversation with the bot only.
+    if !fresh.is_empty() && world.chat(chat).is_some_and(|c| c.is_direct) {
+        events::read(world, open_id, &fresh, now);
     }
 }

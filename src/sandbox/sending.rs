@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::card;
+use super::events;
 use super::limits::Subject;
 use super::model::{Message, Revision};
 use super::reading::message_json;
@@ -138,7 +139,7 @@ fn json_object(content: &str) -> Result<Value, Refusal> {
     value.ok_or_else(|| Refusal::parameter("content is not a string in json format."))
 }
 
-fn check_card(world: &mut World, content: &str) -> Result<card::Accepted, Refusal> {
+pub(super) fn check_card(world: &mut World, content: &str) -> Result<card::Accepted, Refusal> {
     let accepted = card::check(content)?;
     for (kind, id) in &accepted.mentions {
         if world.find_person(kind, id).is_none() {
@@ -233,11 +234,22 @@ pub(super) fn recall(world: &mut World, call: &Call) -> Result<Value, Refusal> {
     Ok(json!({}))
 }
 
-/// Says something in a chat as a person would.
-pub(super) fn say(world: &mut World, chat: &str, open_id: &str, text: &str, now: Timestamp) -> String {
+/// Says something in a chat as a person would, perhaps in answer to a message.
+pub(super) fn say(
+    world: &mut World,
+    chat: &str,
+    open_id: &str,
+    (text, parent): (&str, Option<&str>),
+    now: Timestamp,
+) -> String {
     let id = format!("om_{:032x}", world.next());
     let content = json!({"text": text}).to_string();
-    let first = Revision { at: now, content };
-    world.messages.push(Message::new(id.clone(), chat, open_id, "text", first));
+    let mut message = Message::new(id.clone(), chat, open_id, "text", Revision { at: now, content });
+    if let Some(parent) = parent.and_then(|parent| world.message(parent)) {
+        message.parent = Some(parent.id.clone());
+        message.root = Some(parent.root.clone().unwrap_or_else(|| parent.id.clone()));
+    }
+    events::message_received(world, &message, now);
+    world.messages.push(message);
     id
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer};
+
+use tokio::task::JoinHandle;
 
 use super::Sandbox;
 use super::answering::{self, Answer, Request};
@@ -14,6 +17,8 @@ use super::{control, page};
 
 /// Bodies larger than this are refused by the web server: 1 MiB.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// How often a served sandbox looks for events that are due.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// A sandbox that is being served.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
     handle: ServerHandle,
+    postman: JoinHandle<()>,
 }
 
 impl Running {
@@ -31,6 +37,7 @@ impl Running {
 
     /// Stops serving at once; open connections are cut.
     pub async fn stop(&self) {
+        self.postman.abort();
         self.handle.stop(false).await;
     }
 }
@@ -59,7 +66,17 @@ impl Sandbox {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Running { addr, handle })
+        Ok(Running { addr, handle, postman: tokio::spawn(self.clone().deliver_forever()) })
+    }
+}
+
+impl Sandbox {
+    async fn deliver_forever(self) {
+        let mut rounds = tokio::time::interval(ROUND);
+        loop {
+            rounds.tick().await;
+            self.deliver_due(self.clock.now()).await;
+        }
     }
 }
 

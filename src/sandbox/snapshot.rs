@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 use crate::domain::Urgent;
 
 use super::model::{Buzz, Message, Pinned};
+use super::pressing::Shown;
 use super::world::World;
 
 /// Newest messages and buzzes shown; counters count all.
 const SHOWN_MAX: usize = 200;
+/// Newest toasts told of; each is shown for some seconds.
+const TOASTS_MAX: usize = 8;
 /// Newest contents shown of an edited message.
 const REVISIONS_MAX: usize = 12;
 
@@ -35,7 +38,10 @@ pub(super) fn snapshot(world: &World, now: Timestamp) -> Value {
             Pinned::Bot => json!({"person": person, "chat": null}),
         })
         .collect();
+    let toasts: Vec<Value> = world.toasts.iter().rev().take(TOASTS_MAX).map(toast).collect();
     json!({
+        "callback": world.options.callback.is_some(),
+        "toasts": toasts,
         "now": now.as_millisecond(),
         "bot": world.options.bot_name,
         "people": people,
@@ -82,6 +88,12 @@ fn message(world: &World, message: &Message) -> Value {
 fn buzz(buzz: &Buzz) -> Value {
     json!({"at": buzz.at.as_millisecond(), "message": buzz.message, "chat": buzz.chat,
            "text": buzz.text, "urgent": buzz.urgent.as_str(), "person": buzz.person})
+}
+
+fn toast(shown: &Shown) -> Value {
+    let toast = &shown.toast;
+    json!({"id": shown.number, "at": shown.at.as_millisecond(), "person": shown.person,
+           "kind": toast.kind, "zh": toast.zh, "en": toast.en})
 }
 
 fn counters(world: &World) -> Value {

@@ -50,12 +50,14 @@ impl Sandbox {
         self.change_chat(id, |c| c.dissolved = true);
     }
 
-    /// A person writes a text into a chat; the message's id.
+    /// A person writes a text into a chat; the message's id. The app hears of it
+    /// with the next [delivery](Self::deliver_due).
     pub fn say(&self, chat: &str, open_id: &str, text: &str) -> String {
-        self.change(|world, now| sending::say(world, chat, open_id, text, now))
+        self.change(|world, now| sending::say(world, chat, open_id, (text, None), now))
     }
 
-    /// A person opens a chat and reads all of it.
+    /// A person opens a chat and reads all of it. Of the conversation with the bot,
+    /// the app hears with the next [delivery](Self::deliver_due).
     pub fn read_chat(&self, chat: &str, open_id: &str) {
         self.change(|world, now| reading::read_chat(world, chat, open_id, now));
     }

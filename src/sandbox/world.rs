@@ -7,9 +7,12 @@ use serde_json::Value;
 
 use super::Options;
 use super::auth::Token;
+use super::callback::Envelope;
+use super::events::{Delivery, Waiting};
 use super::fault::Fault;
 use super::limits::{Limits, Meter, Subject};
 use super::model::{Account, Buzz, CallRecord, Chat, Message, Pinned};
+use super::pressing::Shown;
 use super::preview::preview;
 use super::refusal::Refusal;
 
@@ -32,6 +35,12 @@ pub(super) struct World {
     pub(super) uuids: BTreeMap<(String, String), (String, Timestamp)>,
     pub(super) withheld_scopes: BTreeSet<String>,
     pub(super) meter: Meter,
+    /// Events that the app has not answered yet.
+    pub(super) events: Vec<Waiting>,
+    /// Events that it has.
+    pub(super) delivered: Vec<Envelope>,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) toasts: Vec<Shown>,
     counter: u64,
     began_with: Options,
 }

@@ -85,6 +85,8 @@ impl Pager {
             metrics: Metrics::new("0.0.1"),
             access: Access { webhook: Webhook::default(), api_token: Some("api".into()) },
             limits: Limits { max_body_bytes: 1 << 20, body_idle: Duration::from_secs(30) },
+            listener: None,
+            actions: None,
         };
         Self { state, _folder: folder }
     }

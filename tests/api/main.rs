@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod callbacks;
 mod dashboard;
 mod feishu;
 mod http;
