@@ -78,6 +78,7 @@ pub struct Cards {
     locale: Locale,
     zone: TimeZone,
     templates: Templates,
+    buttons: bool,
 }
 
 impl Cards {
@@ -87,7 +88,13 @@ impl Cards {
     /// that cannot be read; it is left out.
     pub fn new(locale: Locale, zone: TimeZone, overrides: &[(String, String)]) -> (Self, Vec<String>) {
         let (templates, problems) = Templates::new(locale, &zone, overrides);
-        (Self { locale, zone, templates }, problems)
+        (Self { locale, zone, templates, buttons: false }, problems)
+    }
+
+    /// The same with buttons that act, for where their presses are heard.
+    #[must_use]
+    pub fn with_buttons(self) -> Self {
+        Self { buttons: true, ..self }
     }
 
     /// The incident's card as it looks at `now`.
@@ -100,7 +107,7 @@ impl Cards {
         for template in candidates {
             let mut trouble = "it stays above Feishu's limits however much is left out".to_owned();
             for (level, limits) in view::LEVELS.iter().enumerate() {
-                match template.render(&view::view(input, now, limits)) {
+                match template.render(&view::view(input, now, limits, self.buttons)) {
                     Ok(card) => {
                         let json = card.to_string();
                         if fits(&card, &json) {

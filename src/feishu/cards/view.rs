@@ -5,13 +5,17 @@
 //! of time are seconds for `duration`. A field that does not apply is empty, 0
 //! or null, never absent, because templates are strict.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::links::{Link, links};
 use super::text::{is_blank, shown, shown_in_line};
 use super::{CardInput, ListedAlert};
-use crate::domain::{Incident, Labels, Ladder, MemberState, Severity, Urgent};
+use crate::domain::{
+    Action, Hold, Incident, IncidentId, Labels, Ladder, MemberState, Phase, Response, Severity, Standing,
+    Urgent,
+};
+use crate::feishu::callbacks::{Button, button_value};
 
 /// How much a card may hold. Each level of shrinking has its own.
 #[derive(Debug, Clone, Copy)]
@@ -108,9 +112,21 @@ pub(crate) struct View {
     colour: &'static str,
     /// The same by severity alone.
     severity_colour: &'static str,
-    /// `triggered` or `resolved`.
+    /// `triggered`, `acknowledged`, `snoozed` or `resolved`.
     state: &'static str,
     open: bool,
+    /// Somebody has it.
+    acknowledged: bool,
+    /// Quiet until `until`, by somebody's wish.
+    snoozed: bool,
+    /// None of its alerts is listed any more by its sender.
+    unlisted: bool,
+    /// Who has it, wants quiet, or said that it is over; may be empty.
+    holder: String,
+    /// When quiet ends, or an acknowledgement lapses.
+    until: Option<String>,
+    /// What can be done about it with a button; empty where none would work.
+    buttons: Vec<ButtonView>,
     /// All steps have run in vain.
     exhausted: bool,
     /// `prod · eu-1`; may be empty.
@@ -143,6 +159,16 @@ pub(crate) struct View {
 }
 
 #[derive(Debug, Serialize)]
+struct ButtonView {
+    /// The action's word.
+    action: &'static str,
+    /// Hours, for a snooze; else 0.
+    hours: i64,
+    /// What the button brings back, as JSON: to be written as it is.
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
 struct PagedView {
     name: String,
     /// `app`, `sms` or `phone`.
@@ -169,7 +195,7 @@ struct AlertView {
 }
 
 /// The context for a template, cut to `limits`.
-pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> View {
+pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, buttons: bool) -> View {
     let CardInput { incident, alerts, paged } = *input;
     let standing = &incident.standing;
     let (labels, more_labels) = telling(&incident.labels, limits.labels, limits.value, |_, _| true);
@@ -200,20 +226,28 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
             [] | [_, ..] => String::new(),
         },
         severity: shown_in_line(&standing.severity.name, NAME_CHARS),
-        colour: match (standing.is_open(), exhausted) {
-            (false, _) => "green",
-            (true, true) => "carmine",
-            (true, false) => severity_colour,
+        colour: match (standing.phase(), exhausted) {
+            (Phase::Resolved, _) => "green",
+            (Phase::Snoozed, _) => "grey",
+            (Phase::Acknowledged, _) => "blue",
+            (Phase::Triggered, true) => "carmine",
+            (Phase::Triggered, false) => severity_colour,
         },
         severity_colour,
         state: standing.phase().as_str(),
         open: standing.is_open(),
+        acknowledged: standing.phase() == Phase::Acknowledged,
+        snoozed: standing.phase() == Phase::Snoozed,
+        unlisted: matches!(standing.hold, Some(Hold::Unlisted { .. })),
+        holder: shown_in_line(standing.holder().unwrap_or_default(), NAME_CHARS),
+        until: until(standing).map(|at| at.to_string()),
+        buttons: incident.id.filter(|_| buttons).map(|id| button_views(id, standing)).unwrap_or_default(),
         exhausted,
         place: place(&incident.labels),
         rule: shown_in_line(&incident.key.rule, NAME_CHARS),
         source: shown_in_line(&incident.source, NAME_CHARS),
         firing,
-        recovered: total - firing,
+        recovered: standing.count(MemberState::Resolved),
         total,
         opened_at: standing.opened_at.to_string(),
         resolved_at: standing.resolved_at().map(|at| at.to_string()),
@@ -235,6 +269,43 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits) -> Vi
         more_alerts: if total > 1 { total.saturating_sub(listed.len()) } else { 0 },
         alerts: listed,
     }
+}
+
+/// When quiet ends or an acknowledgement lapses.
+fn until(standing: &Standing) -> Option<Timestamp> {
+    match (&standing.hold, &standing.response) {
+        (Some(Hold::Snoozed { until, .. } | Hold::Silenced { until, .. }), _) => Some(*until),
+        (_, Response::Acknowledged { expires_at, .. }) => *expires_at,
+        (_, Response::Open | Response::Resolved { .. }) => None,
+    }
+}
+
+/// The buttons that make sense in a state.
+fn button_views(incident: IncidentId, standing: &Standing) -> Vec<ButtonView> {
+    let snooze = |hours| Action::Snooze { span: SignedDuration::from_hours(hours) };
+    let actions = match standing.phase() {
+        Phase::Triggered => {
+            vec![Action::Acknowledge, snooze(1), snooze(4), Action::Escalate, Action::Resolve]
+        }
+        Phase::Acknowledged => vec![Action::Resolve, Action::Unacknowledge, Action::Escalate, snooze(1)],
+        Phase::Snoozed => vec![Action::Acknowledge, Action::Unacknowledge, Action::Resolve],
+        Phase::Resolved => Vec::new(),
+    };
+    let epoch = standing.epoch;
+    let view = |action: Action| ButtonView {
+        action: action.as_str(),
+        hours: match &action {
+            Action::Snooze { span } => span.as_hours(),
+            Action::Acknowledge
+            | Action::Unacknowledge
+            | Action::Resolve
+            | Action::Escalate
+            | Action::HandOver { .. }
+            | Action::Silence { .. } => 0,
+        },
+        value: button_value(&Button { incident, epoch, action }).to_string(),
+    };
+    actions.into_iter().map(view).collect()
 }
 
 /// The headline, never empty.
