@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use crate::feishu::Cards;
 use crate::rules::{RuleSet, SourceFile, Warning};
-use crate::settings::Settings;
+use crate::settings::{Events, Settings};
 
 /// Rules that can be used, with what is questionable about them.
 pub struct CheckedRules {
@@ -86,7 +86,10 @@ pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<(Cards, Vec<Stri
             overrides.push((format!("{}/{name}", locale.as_str()), read(&file)?));
         }
     }
-    Ok(Cards::new(locale, settings.timezone.clone(), &overrides))
+    let (cards, problems) = Cards::new(locale, settings.timezone.clone(), &overrides);
+    // Buttons act only where their presses are heard.
+    let heard = settings.feishu.events == Events::Http;
+    Ok((if heard { cards.with_buttons() } else { cards }, problems))
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

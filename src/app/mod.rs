@@ -13,6 +13,7 @@
 //! left is in the store.
 
 mod clock;
+mod conversation;
 mod files;
 mod readiness;
 mod reload;
@@ -34,10 +35,11 @@ pub use files::{CheckedRules, read_rules};
 pub use trial::{Trial, send_test};
 
 use crate::domain::Clock;
+use crate::feishu::callbacks::Callbacks;
 use crate::feishu::{self, Cards, Client, ClientConfig};
 use crate::http;
 use crate::rules::RuleSet;
-use crate::settings::{Settings, StoreUrl};
+use crate::settings::{Events, Settings, StoreUrl};
 use crate::store::Store;
 use crate::store::sqlite::{Retention, SqliteStore};
 use crate::telemetry::Metrics;
@@ -140,15 +142,27 @@ impl Parts {
         let (stop, stopped) = watch::channel(false);
         let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let shared: Arc<dyn Store> = store.clone();
-        let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
-        let courier = Courier::new(
+        let engine =
+            Arc::new(Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone()));
+        let courier = Arc::new(Courier::new(
             shared.clone(),
             client.clone(),
             cards.clone(),
             metrics.clone(),
             clock.clone(),
             settings.feishu.urgent_via,
-        );
+        ));
+        let conversation = Arc::new(conversation::Conversation {
+            engine: engine.clone(),
+            courier: courier.clone(),
+            store: shared.clone(),
+            rules: rules.clone(),
+            clock: clock.clone(),
+        });
+        let heard = callbacks(&settings).map(|callbacks| {
+            let listener: Arc<dyn http::Listener> = conversation.clone();
+            (callbacks, listener)
+        });
         let readiness = readiness::Watch::new(shared.clone(), clock.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
         let state = http::State {
@@ -160,15 +174,15 @@ impl Parts {
             metrics,
             access: http::Access::of(&settings),
             limits: http::Limits::of(&settings),
-            listener: None,
-            actions: None,
+            listener: heard,
+            actions: Some(conversation),
         };
         let server = http::serve(listener, state, http_workers())?;
         let handle = server.handle();
         let server_ended = tokio::spawn(server);
         let workers = vec![
-            tokio::spawn(Arc::new(engine).run(clock, inbox_signal, stopped.clone())),
-            tokio::spawn(Arc::new(courier).run(outbox_signal, stopped.clone())),
+            tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
+            tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped)),
         ];
         tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
@@ -223,6 +237,13 @@ fn first_cards(settings: &Settings) -> anyhow::Result<Cards> {
         tracing::error!("{problem}; the built-in template serves");
     }
     Ok(cards)
+}
+
+/// What opens Feishu's callbacks, if they are to come over HTTP.
+fn callbacks(settings: &Settings) -> Option<Callbacks> {
+    let feishu = &settings.feishu;
+    (feishu.events == Events::Http)
+        .then(|| Callbacks::new(feishu.verification_token.clone(), feishu.encrypt_key.clone()))
 }
 
 /// A client to the Feishu of the settings.

@@ -348,6 +348,16 @@ pub trait Store: Send + Sync + 'static {
     /// The incident's card there, if it was posted.
     async fn card(&self, id: IncidentId, to: Destination) -> Result<Option<Card>, StoreError>;
 
+    /// The incident whose card a message is; `None`: it is no card.
+    async fn incident_of(&self, message: MessageId) -> Result<Option<IncidentId>, StoreError>;
+
+    /// Whether an event of Feishu's was marked as heard before.
+    async fn was_heard(&self, event: String) -> Result<bool, StoreError>;
+
+    /// Marks an event of Feishu's as heard; forgets those of more than a day ago
+    /// (Feishu repeats itself for some seven hours, feishu-api.md §7).
+    async fn mark_heard(&self, event: String, now: Timestamp) -> Result<(), StoreError>;
+
     /// Pins of a place.
     async fn pins(&self, to: Destination) -> Result<Pins, StoreError>;
 

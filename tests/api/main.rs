@@ -8,7 +8,6 @@
     reason = "tests fail by panicking"
 )]
 
-mod callbacks;
 mod dashboard;
 mod feishu;
 mod http;

@@ -110,6 +110,18 @@ impl Store for Shelf {
         unused()
     }
 
+    async fn incident_of(&self, _: larkhorn::domain::MessageId) -> Result<Option<IncidentId>, StoreError> {
+        unused()
+    }
+
+    async fn was_heard(&self, _: String) -> Result<bool, StoreError> {
+        unused()
+    }
+
+    async fn mark_heard(&self, _: String, _: Timestamp) -> Result<(), StoreError> {
+        unused()
+    }
+
     async fn card(&self, _: IncidentId, _: Destination) -> Result<Option<Card>, StoreError> {
         unused()
     }

@@ -1,6 +1,6 @@
 //! Which message is an incident's card where.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows::{count, instant, number, place, place_key, stamp};
 use crate::domain::{Destination, IncidentId, MessageId};
@@ -50,4 +50,10 @@ pub(super) fn posted(conn: &Connection, owner: Option<i64>, key: &str) -> Result
 pub(super) fn places(conn: &Connection, id: IncidentId) -> Result<Vec<Destination>, StoreError> {
     let mut select = conn.prepare_cached("SELECT place FROM cards WHERE incident_id = ?1")?;
     select.query_and_then([id.0], |row| place(row.get_ref(0)?.as_str()?))?.collect()
+}
+
+/// The incident whose card a message is.
+pub(super) fn incident_of(conn: &Connection, message: &MessageId) -> Result<Option<IncidentId>, StoreError> {
+    let mut select = conn.prepare_cached("SELECT incident_id FROM cards WHERE message = ?1")?;
+    Ok(select.query_row([&message.0], |row| row.get(0)).optional()?.map(IncidentId))
 }

@@ -26,7 +26,7 @@ use super::{
     Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup, NewDelivery,
     Pins, Report, Store, StoreError,
 };
-use crate::domain::{Contact, Destination, Incident, IncidentId, Phase, RecordedEntry};
+use crate::domain::{Contact, Destination, Incident, IncidentId, MessageId, Phase, RecordedEntry};
 
 mod answer_rows;
 mod backlog;
@@ -34,6 +34,7 @@ mod cards;
 mod checkpoint;
 mod directory;
 mod file;
+mod heard;
 mod inbox;
 mod incident_rows;
 mod incidents;
@@ -193,6 +194,18 @@ impl Store for SqliteStore {
 
     async fn card(&self, id: IncidentId, to: Destination) -> Result<Option<Card>, StoreError> {
         self.readers.read(move |conn| cards::load(conn, id, to)).await
+    }
+
+    async fn incident_of(&self, message: MessageId) -> Result<Option<IncidentId>, StoreError> {
+        self.readers.read(move |conn| cards::incident_of(conn, &message)).await
+    }
+
+    async fn was_heard(&self, event: String) -> Result<bool, StoreError> {
+        self.readers.read(move |conn| heard::was(conn, &event)).await
+    }
+
+    async fn mark_heard(&self, event: String, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.call(move |conn| heard::mark(conn, &event, now)).await
     }
 
     async fn pins(&self, to: Destination) -> Result<Pins, StoreError> {

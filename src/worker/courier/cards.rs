@@ -99,6 +99,15 @@ impl Courier {
         Ok(sent.message)
     }
 
+    /// The incident's card as it is now, its JSON as text.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot tell what it shows.
+    pub async fn draw(&self, incident: &Incident) -> Result<String, StoreError> {
+        self.render(incident).await
+    }
+
     async fn render(&self, incident: &Incident) -> Result<String, StoreError> {
         let alerts = match incident.id {
             Some(id) => self.store.alerts(id, LISTED_MAX).await?,

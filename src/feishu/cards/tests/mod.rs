@@ -1,6 +1,6 @@
 //! Cards as people will see them: goldens of captured payloads, templates, lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
@@ -46,6 +46,7 @@ impl Scene {
             },
             starts_at: alert.starts_at,
             changed_at: alert.ends_at.unwrap_or(opened_at),
+            listing: None,
         };
         let mut alerts: Vec<_> = alerts.into_iter().map(|alert| (member(&alert), alert)).collect();
         alerts.sort_by_key(|(member, _)| member.state == MemberState::Resolved);
@@ -69,12 +70,16 @@ impl Scene {
         let standing = Standing {
             members: alerts.iter().map(|(a, m)| (a.fingerprint, *m)).collect(),
             severity,
-            response: if firing { Response::Open } else { Response::Resolved { at: ends_at } },
+            response: if firing { Response::Open } else { Response::Resolved { at: ends_at, by: None } },
+            hold: None,
             ladder: if firing { Ladder::Waiting { step: 1, round: 0 } } else { Ladder::Idle },
             due_at: firing.then(|| opened_at + SignedDuration::from_mins(3)),
             last_step: Some((0, 0)),
             policy: Policy { steps: vec![step; 4], repeat: 1 },
             generation: 3,
+            epoch: 1,
+            paged: BTreeSet::new(),
+            catch_alls: 0,
             opened_at,
             reopens: 0,
         };
@@ -282,7 +287,7 @@ fn colour_tells_state_first_then_severity() {
     }
     scene.incident.standing.ladder = Ladder::Exhausted;
     assert_eq!(colour(&scene), "carmine");
-    scene.incident.standing.response = Response::Resolved { at: scene.now };
+    scene.incident.standing.response = Response::Resolved { at: scene.now, by: None };
     assert_eq!(colour(&scene), "green");
 }
 

@@ -135,3 +135,11 @@ CREATE TABLE directory (
     looked_up_at TEXT NOT NULL,
     PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
+
+-- Events of Feishu's that were dealt with.
+CREATE TABLE heard (
+    event TEXT NOT NULL PRIMARY KEY,
+    at    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX heard_at ON heard (at);
+CREATE INDEX cards_message ON cards (message);

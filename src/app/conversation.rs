@@ -1,0 +1,194 @@
+//! People's answers: from cards, chat and the API to the engine, and back to
+//! them in words.
+//!
+//! Who somebody is, is looked for among the people of the rules. What they may
+//! do is decided by `escalation`; a stranger in Feishu may only look.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+
+use crate::domain::{Action, Actor, Answer, Clock, Contact, Incident, IncidentId, MessageId, Via};
+use crate::feishu::callbacks::{Inbound, OperatorIds, Toast, ToastKind, spoken};
+use crate::http::{ActError, Actions, Heard, Listener, Unheard};
+use crate::rules::RuleSet;
+use crate::store::{Store, StoreError};
+use crate::worker::courier::Courier;
+use crate::worker::engine::Engine;
+
+/// The emoji that says "mine", and the one that says "done".
+const EMOJI_ACKNOWLEDGE: &str = "OnIt";
+const EMOJI_RESOLVE: &str = "DONE";
+
+/// See the module.
+pub(super) struct Conversation {
+    pub(super) engine: Arc<Engine>,
+    pub(super) courier: Arc<Courier>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) rules: Arc<ArcSwap<RuleSet>>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Actions for Conversation {
+    async fn act(
+        &self,
+        id: IncidentId,
+        action: Action,
+        actor: Actor,
+        epoch: Option<u64>,
+    ) -> Result<(Answer, Option<Incident>), ActError> {
+        let known = self.rules.load().person(&actor.name).is_some();
+        let actor = Actor { known, ..actor };
+        match self.engine.act(id, &action, &actor, epoch, self.clock.now()).await {
+            Ok(Some((answer, incident))) => Ok((answer, Some(incident))),
+            Ok(None) => Err(ActError::NotFound),
+            Err(error) => {
+                tracing::error!(incident = %id, %error, "an action cannot be kept");
+                Err(ActError::Unavailable)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Listener for Conversation {
+    async fn hear(&self, inbound: Inbound) -> Result<Heard, Unheard> {
+        self.take(inbound).await.map_err(|error| {
+            tracing::error!(%error, "what Feishu said cannot be kept");
+            Unheard
+        })
+    }
+}
+
+impl Conversation {
+    async fn take(&self, inbound: Inbound) -> Result<Heard, StoreError> {
+        match inbound {
+            Inbound::Press { operator, value, .. } => {
+                self.answer(&operator, value.incident, value.action, Some(value.epoch), Via::Card).await
+            }
+            Inbound::Said { event_id, sender, parent, root, text, .. } => {
+                let Some(action) = spoken(&text) else { return Ok(Heard::default()) };
+                let about: Vec<MessageId> = root.into_iter().chain(parent).collect();
+                self.once(event_id, &sender, about, action, Via::Reply).await
+            }
+            Inbound::Reacted { event_id, operator, message, emoji, added: true } => {
+                let action = match emoji.as_str() {
+                    EMOJI_ACKNOWLEDGE => Action::Acknowledge,
+                    EMOJI_RESOLVE => Action::Resolve,
+                    _ => return Ok(Heard::default()),
+                };
+                self.once(event_id, &operator, vec![message], action, Via::Reaction).await
+            }
+            Inbound::Challenge(_)
+            | Inbound::Reacted { added: false, .. }
+            | Inbound::Read { .. }
+            | Inbound::Other { .. } => Ok(Heard::default()),
+        }
+    }
+
+    /// An event, which Feishu may repeat, about one of these messages.
+    async fn once(
+        &self,
+        event: String,
+        who: &OperatorIds,
+        about: Vec<MessageId>,
+        action: Action,
+        via: Via,
+    ) -> Result<Heard, StoreError> {
+        if self.store.was_heard(event.clone()).await? {
+            return Ok(Heard::default());
+        }
+        for message in about {
+            if let Some(incident) = self.store.incident_of(message).await? {
+                self.answer(who, incident, action, None, via).await?;
+                break;
+            }
+        }
+        self.store.mark_heard(event, self.clock.now()).await?;
+        Ok(Heard::default())
+    }
+
+    async fn answer(
+        &self,
+        who: &OperatorIds,
+        id: IncidentId,
+        action: Action,
+        epoch: Option<u64>,
+        via: Via,
+    ) -> Result<Heard, StoreError> {
+        let Some(name) = self.name_of(who).await? else {
+            let toast = toast(
+                ToastKind::Warning,
+                "规则的 people 里没有你，请联系管理员添加",
+                "You are not among the people of the rules; ask to be added",
+            );
+            return Ok(Heard { toast: Some(toast), card: None });
+        };
+        let actor = Actor { name, known: true, via };
+        let Some((answer, incident)) = self.engine.act(id, &action, &actor, epoch, self.clock.now()).await?
+        else {
+            let toast = toast(ToastKind::Error, "这个事件已不存在", "This incident is gone");
+            return Ok(Heard { toast: Some(toast), card: None });
+        };
+        let card = self.courier.draw(&incident).await?;
+        Ok(Heard { toast: Some(words(&action, &answer)), card: Some(card) })
+    }
+
+    /// The rules' name of somebody, by any of their ids; `None`: a stranger.
+    async fn name_of(&self, who: &OperatorIds) -> Result<Option<String>, StoreError> {
+        let rules = self.rules.load_full();
+        let ids = who.contacts();
+        if let Some(person) = rules.people().find(|person| ids.contains(&person.contact)) {
+            return Ok(Some(person.name.clone()));
+        }
+        let by_address: BTreeMap<Contact, String> = rules
+            .people()
+            .filter(|person| matches!(person.contact, Contact::Email(_) | Contact::Mobile(_)))
+            .map(|person| (person.contact.clone(), person.name.clone()))
+            .collect();
+        let known = self.store.directory(by_address.keys().cloned().collect()).await?;
+        let found = known.into_iter().find(|(_, entry)| {
+            entry.open_id.as_ref().is_some_and(|open_id| ids.contains(&Contact::OpenId(open_id.clone())))
+        });
+        Ok(found.and_then(|(contact, _)| by_address.get(&contact).cloned()))
+    }
+}
+
+fn toast(kind: ToastKind, zh: &str, en: &str) -> Toast {
+    Toast::new(kind, zh, en)
+}
+
+/// What whoever pressed a button reads.
+fn words(action: &Action, answer: &Answer) -> Toast {
+    match answer {
+        Answer::Done => {
+            let (zh, en) = match action {
+                Action::Acknowledge => ("已认领，不再呼叫其他人", "It is yours; nobody else is called"),
+                Action::Unacknowledge => ("已取消认领，将重新开始呼叫", "Taken back; paging starts over"),
+                Action::Snooze { .. } => ("已静音", "Snoozed"),
+                Action::Resolve => ("已关闭", "Resolved"),
+                Action::Escalate => ("已升级到下一步", "Escalated to the next step"),
+                Action::HandOver { .. } => ("已转交", "Handed over"),
+                Action::Silence { .. } => ("已静默", "Silenced"),
+            };
+            toast(ToastKind::Success, zh, en)
+        }
+        Answer::Already { by: Some(by) } | Answer::Outdated { by: Some(by) } => {
+            Toast::new(ToastKind::Info, format!("{by} 已经在处理"), format!("{by} has it already"))
+        }
+        Answer::Already { by: None } => toast(ToastKind::Info, "已经是这个状态", "It is so already"),
+        Answer::Outdated { by: None } => {
+            toast(ToastKind::Info, "卡片已更新，请再看一眼", "The card has changed; please look again")
+        }
+        Answer::Over => toast(ToastKind::Info, "事件已经结束", "It is over already"),
+        Answer::NotAllowed => toast(
+            ToastKind::Warning,
+            "这个级别只有被呼叫的人可以认领",
+            "Only the people paged may answer this severity",
+        ),
+        Answer::Impossible { .. } => toast(ToastKind::Warning, "这里做不到", "That cannot be done here"),
+    }
+}
