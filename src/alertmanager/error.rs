@@ -50,7 +50,7 @@ impl CallError {
     /// 500 where later versions answer 404 (inputs.md §B).
     pub(crate) fn says_unknown(&self) -> bool {
         match self.http {
-            Some(404) => self.message.is_empty() || self.message.contains("not found"),
+            Some(404) => self.message.is_empty() || self.message.contains("silence not found"),
             Some(500) => self.message.contains("silence not found"),
             _ => false,
         }
