@@ -27,6 +27,8 @@ use super::error::{CallError, Verdict};
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Tens of thousands of alerts; whatever is larger is not worth the time.
 const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Unused connections are closed after this long, before a proxy in between does.
+const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Words of the other side are cut here.
 const MESSAGE_CHARS_MAX: usize = 500;
 
@@ -122,6 +124,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .timeout(config.timeout)
             .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(IDLE_MAX)
             .redirect(redirect::Policy::none())
             .user_agent(concat!("larkhorn/", env!("CARGO_PKG_VERSION")))
             .build()
