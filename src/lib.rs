@@ -32,6 +32,7 @@
 //! | 2 | [`settings`], [`telemetry`] | file and environment; logs and metrics | |
 //! | 3 | [`store`] | inbox, incidents, outbox, timeline; the only SQL | decide |
 //! | 3 | [`feishu`] | client and cards; the product's only Feishu JSON | wait or retry |
+//! | 3 | [`alertmanager`] | silences and alerts through Alertmanager's API v2 | wait or retry |
 //! | 4 | [`worker`] | engine and courier | keep state of its own |
 //! | 4 | [`http`] | webhooks, API, dashboard, health | decide |
 //! | 5 | [`sandbox`] | the fake Feishu and its two phones | know the product |
@@ -69,6 +70,7 @@ pub mod sources;
 pub mod settings;
 pub mod telemetry;
 
+pub mod alertmanager;
 pub mod feishu;
 pub mod store;
 

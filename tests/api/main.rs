@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod alertmanager;
 mod dashboard;
 mod feishu;
 mod http;

@@ -28,4 +28,5 @@ mod killed;
 mod outage;
 mod paging;
 mod reload;
+mod silences;
 mod storm;
