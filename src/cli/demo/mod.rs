@@ -4,6 +4,7 @@
 //! temporary folder; captured webhooks are posted to the pager over HTTP, and
 //! each line printed was read back from what arrived on the phones.
 
+mod clock;
 mod story;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -13,14 +14,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use self::clock::DemoClock;
 use super::output::say;
 use super::words::Words;
-use crate::app::{self, SystemClock};
-use crate::sandbox::{self, Sandbox};
+use crate::app;
+use crate::sandbox::{self, Callback, Sandbox};
 use crate::settings::Settings;
 
-/// The rules that ship with larkhorn.
-const RULES: &str = include_str!("../../../rules/oncall.yaml");
+/// A ladder of three steps for payments, one step for the rest.
+const RULES: &str = include_str!("rules.yaml");
+/// What proves the phones' presses to the pager.
+const ENCRYPT_KEY: &str = "demo encrypt key";
+const VERIFICATION_TOKEN: &str = "demo verification token";
 /// Ports that are tried first; any free ones serve as well.
 const PAGER_PORT: u16 = 9119;
 const PHONES_PORT: u16 = 9120;
@@ -36,7 +41,7 @@ pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCo
     // Heeded from here on: an early Ctrl-C must not leave the folder behind.
     let told_to_stop = super::told_to_stop()?;
     let folder = tempfile::Builder::new().prefix("larkhorn-demo-").tempdir()?;
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(DemoClock::default());
     let world = sandbox::Options { open_world: true, ..sandbox::Options::default() };
     let sandbox = Sandbox::new(clock.clone(), world);
     story::set_the_stage(&sandbox, words);
@@ -45,6 +50,11 @@ pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCo
     let settings = settings(folder.path(), &listener.local_addr()?, &phones.url(), words)?;
     let pager = app::start_on(listener, settings, clock.clone()).await?;
     let pager_url = format!("http://{}", pager.addr());
+    sandbox.set_callback(Some(Callback {
+        url: format!("{pager_url}/feishu/events"),
+        encrypt_key: Some(ENCRYPT_KEY.to_owned()),
+        verification_token: VERIFICATION_TOKEN.to_owned(),
+    }));
 
     let show = async {
         play(&sandbox, &phones.url(), &pager_url, words, clock.as_ref()).await?;
@@ -73,7 +83,7 @@ async fn play(
     phones_url: &str,
     pager_url: &str,
     words: Words,
-    clock: &SystemClock,
+    clock: &DemoClock,
 ) -> anyhow::Result<()> {
     say(words.pick(
         "larkhorn demo: a fake Feishu, a real pager, webhooks captured from real senders\n",
@@ -100,7 +110,8 @@ fn settings(folder: &Path, listen: &SocketAddr, feishu: &str, words: Words) -> a
     let text = format!(
         "server: {{listen: {listen}, external_url: \"http://{listen}\"}}\n\
          store: {{url: \"sqlite://{db}\"}}\n\
-         feishu: {{base_url: {feishu}, app_id: cli_demo, app_secret: demo, locale: {locale}}}\n\
+         feishu: {{base_url: {feishu}, app_id: cli_demo, app_secret: demo, locale: {locale}, events: http, \
+         encrypt_key: {ENCRYPT_KEY}, verification_token: {VERIFICATION_TOKEN}}}\n\
          rules: oncall.yaml\n",
         db = folder.join("larkhorn.db").display(),
         locale = words.0.as_str(),
