@@ -76,6 +76,7 @@ mod tests {
             state: state(alert.status),
             starts_at: alert.starts_at,
             changed_at: Timestamp::UNIX_EPOCH,
+            listing: None,
         };
         group.alerts.iter().map(|alert| (alert.fingerprint, member(alert))).collect()
     }

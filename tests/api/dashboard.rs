@@ -9,7 +9,7 @@ use actix_web::http::{Method, header::HeaderMap};
 use actix_web::{App, test};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use larkhorn::domain::{ChatId, Clock, Destination, Happening, Job, Phase, Urgent};
+use larkhorn::domain::{ChatId, Clock, Contact, Destination, Happening, Job, Person, Phase, Urgent, Via};
 use larkhorn::http::{Access, Limits, Readiness, Reload, State, configure};
 use larkhorn::settings::Webhook;
 use larkhorn::store::sqlite::{Retention, SqliteStore};
@@ -127,7 +127,8 @@ async fn words() -> Map<String, Value> {
 
 /// One of each kind, in order. A new kind does not compile until it is here.
 fn next(before: Option<&Happening>) -> Option<Happening> {
-    let one = || vec!["lin".to_owned()];
+    let (one, by) = (|| vec!["lin".to_owned()], || "lin".to_owned());
+    let (via, until) = (Via::Card, Timestamp::UNIX_EPOCH);
     Some(match before {
         None => Happening::Opened { severity: "critical".into(), firing: 1 },
         Some(Happening::Opened { .. }) => Happening::AlertsChanged { firing: 2, resolved: 1 },
@@ -137,7 +138,21 @@ fn next(before: Option<&Happening>) -> Option<Happening> {
         }
         Some(Happening::Stepped { .. }) => Happening::StepSkipped { step: 0, round: 0 },
         Some(Happening::StepSkipped { .. }) => Happening::Exhausted,
-        Some(Happening::Exhausted) => Happening::Resolved,
+        Some(Happening::Exhausted) => Happening::CatchAll { times: 1, urgent: Urgent::App, people: one() },
+        Some(Happening::CatchAll { .. }) => Happening::Acknowledged { by: by(), via },
+        Some(Happening::Acknowledged { .. }) => Happening::Unacknowledged { by: by(), via },
+        Some(Happening::Unacknowledged { .. }) => Happening::Reminded { by: by() },
+        Some(Happening::Reminded { .. }) => Happening::AcknowledgeExpired { by: by() },
+        Some(Happening::AcknowledgeExpired { .. }) => Happening::Snoozed { by: by(), via, until },
+        Some(Happening::Snoozed { .. }) => Happening::Silenced { by: by(), via, until },
+        Some(Happening::Silenced { .. }) => Happening::HoldEnded,
+        Some(Happening::HoldEnded) => Happening::Escalated { by: by(), via },
+        Some(Happening::Escalated { .. }) => Happening::HandedOver { by: by(), via, to: "mara".into() },
+        Some(Happening::HandedOver { .. }) => Happening::Unlisted,
+        Some(Happening::Unlisted) => Happening::ListedAgain,
+        Some(Happening::ListedAgain) => Happening::Stale,
+        Some(Happening::Stale) => Happening::ResolvedBy { by: by(), via },
+        Some(Happening::ResolvedBy { .. }) => Happening::Resolved,
         Some(Happening::Resolved) => Happening::Reopened { times: 1 },
         Some(Happening::Reopened { .. }) => {
             Happening::CardPosted { to: "oc_1".into(), message: "om_1".into() }
@@ -301,10 +316,12 @@ async fn whatever_happens_can_be_told_in_both_languages() {
 async fn names_of_the_api_have_words_in_both_languages() {
     let words = words().await;
     let chat = Destination::Chat(ChatId("oc_1".into()));
+    let person = Person { name: "lin".into(), contact: Contact::OpenId("ou_lin".into()) };
     let jobs = [
         Job::Post { to: chat.clone() },
         Job::Edit { to: chat.clone() },
         Job::Buzz { to: chat.clone(), people: Vec::new(), urgent: Urgent::App, step: 0, round: 0 },
+        Job::Remind { to: chat.clone(), person },
         Job::Pin { to: chat },
     ];
     for language in LANGUAGES {

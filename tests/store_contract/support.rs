@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{
     Alert, AlertStatus, ChatId, Contact, Days, Destination, Fingerprint, Hours, Incident, IncidentId,
-    IncidentKey, Job, JobId, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Ranks, Response,
-    Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
+    IncidentKey, Job, JobId, Labels, Ladder, Listing, Member, MemberState, MessageId, Person, Policy, Ranks,
+    Response, Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
 };
 use larkhorn::store::{
     Card, Change, Claim, Commit, HeldAlert, JobEnd, NewDelivery, NewJob, PinChange, Report, Store, StoreError,
@@ -83,11 +83,15 @@ pub(crate) fn incident(group: &str) -> Incident {
                 acknowledge_by_targets: true,
             },
             response: Response::Open,
+            hold: None,
             ladder: Ladder::Waiting { step: 1, round: 0 },
             due_at: Some(at(60)),
             last_step: Some((0, 0)),
             policy: Policy { steps, repeat: 2 },
             generation: 7,
+            epoch: 3,
+            paged: ["lin", "王芳"].map(str::to_owned).into_iter().collect(),
+            catch_alls: 2,
             opened_at: at(0),
             reopens: 1,
         },
@@ -96,7 +100,7 @@ pub(crate) fn incident(group: &str) -> Incident {
 
 /// The same incident, over.
 pub(crate) fn resolved(mut incident: Incident, second: i64) -> Incident {
-    incident.standing.response = Response::Resolved { at: at(second) };
+    incident.standing.response = Response::Resolved { at: at(second), by: None };
     incident.standing.ladder = Ladder::Idle;
     incident.standing.due_at = None;
     incident
@@ -111,7 +115,7 @@ pub(crate) fn reopened(mut incident: Incident) -> Incident {
 /// An alert with that fingerprint.
 pub(crate) fn alert(fingerprint: u64, state: MemberState, starts_at: Option<Timestamp>) -> HeldAlert {
     let status = match state {
-        MemberState::Firing => AlertStatus::Firing,
+        MemberState::Firing | MemberState::Unlisted => AlertStatus::Firing,
         MemberState::Resolved => AlertStatus::Resolved,
     };
     HeldAlert {
@@ -128,7 +132,12 @@ pub(crate) fn alert(fingerprint: u64, state: MemberState, starts_at: Option<Time
             panel_url: "".into(),
             values: "B=12.5".into(),
         },
-        member: Member { state, starts_at, changed_at: at(1) },
+        member: Member {
+            state,
+            starts_at,
+            changed_at: at(1),
+            listing: Some(Listing(u64::MAX - fingerprint)),
+        },
     }
 }
 
@@ -170,7 +179,7 @@ pub(crate) async fn open_with(store: &dyn Store, group: &str, jobs: Vec<Job>) ->
 pub(crate) fn new_job(job: Job) -> NewJob {
     let loudest = match &job {
         Job::Buzz { urgent, .. } => *urgent,
-        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Urgent::App,
+        Job::Post { .. } | Job::Edit { .. } | Job::Remind { .. } | Job::Pin { .. } => Urgent::App,
     };
     NewJob { priority: job.priority(loudest), job, run_at: at(0) }
 }
