@@ -14,6 +14,7 @@
 
 mod alerts;
 mod bad_luck;
+mod cards;
 mod delivery;
 mod ladder;
 mod life;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::people::LookUpError;
 use super::{Courier, Outcome};
-use crate::domain::{Destination, Fact, Happening, Incident, RecordedEntry, Urgent};
+use crate::domain::{Destination, Fact, Happening, Incident, Job, RecordedEntry, Urgent};
 use crate::feishu::{Address, CallError, CardInput, Content, ListedAlert, Paged, Verdict};
 use crate::store::{Card, Claim, StoreError};
 
@@ -15,6 +15,8 @@ const LISTED_MAX: usize = 60;
 /// How long to wait before trying again what only an operator can mend, while
 /// the incident is open: somebody may add the bot to the chat.
 const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// How long a card is edited; Feishu allows 14 days, and buttons live as long.
+const EDITABLE_FOR: SignedDuration = SignedDuration::from_hours(13 * 24);
 /// The channel's word in metrics.
 const CHANNEL: &str = "card";
 
@@ -23,7 +25,9 @@ impl Courier {
     pub(super) async fn post(&self, claim: &Claim, to: &Destination) -> Result<Outcome, StoreError> {
         let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
         let Some(id) = incident.id else { return Ok(Outcome::done()) };
-        if let Some(card) = self.store.card(id, to.clone()).await? {
+        if let Some(card) = self.store.card(id, to.clone()).await?
+            && self.is_editable(&card)
+        {
             // Reporting the card again makes the store add an edit if it is out of date.
             return Ok(Outcome { card: Some(card), ..Outcome::done() });
         }
@@ -70,9 +74,17 @@ impl Courier {
         let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
         let Some(id) = incident.id else { return Ok(Outcome::done()) };
         let Some(card) = self.store.card(id, to.clone()).await? else { return Ok(Outcome::done()) };
+        if !self.is_editable(&card) {
+            return Ok(anew(&incident, card));
+        }
         let json = self.render(&incident).await?;
         let now = self.clock.now();
         match self.client.edit_card(now, &card.message, &json).await {
+            Err(error) if error.verdict == Verdict::MessageGone => {
+                self.count_failure(claim, CHANNEL, &error);
+                // Somebody deleted it: it counts as posted at no time.
+                Ok(anew(&incident, Card { posted_at: Timestamp::UNIX_EPOCH, ..card }))
+            }
             Ok(()) => {
                 let card = Card { shown_version: incident.version, ..card };
                 Ok(Outcome { card: Some(card), ..Outcome::done() })
@@ -87,6 +99,11 @@ impl Courier {
                 }))
             }
         }
+    }
+
+    /// Whether Feishu still lets the card be edited.
+    fn is_editable(&self, card: &Card) -> bool {
+        self.clock.now().duration_since(card.posted_at) < EDITABLE_FOR
     }
 
     async fn send(
@@ -181,6 +198,15 @@ fn paged(timeline: &[RecordedEntry]) -> Vec<Paged> {
         loudest.into_iter().map(|(name, urgent)| Paged { name: name.to_owned(), urgent }).collect();
     paged.sort_by_key(|p| std::cmp::Reverse(p.urgent));
     paged
+}
+
+/// A card that cannot be edited any more: an open incident gets another one, a
+/// resolved one is let be.
+fn anew(incident: &Incident, card: Card) -> Outcome {
+    let to = card.to.clone();
+    let shown = Card { shown_version: incident.version, ..card };
+    let again = incident.standing.is_open().then_some((Job::Post { to }, SignedDuration::ZERO));
+    Outcome { card: Some(shown), follow_ups: again.into_iter().collect(), ..Outcome::done() }
 }
 
 /// An address or number that leads to nobody.
