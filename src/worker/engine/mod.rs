@@ -30,7 +30,7 @@ use crate::store::{Change, Commit, Delivery, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// Webhooks taken in one turn, at most.
-const DELIVERIES_MAX: usize = 256;
+const DELIVERIES_MAX: usize = 64;
 /// Bodies taken in one turn, at most, in bytes (but at least one).
 const BODIES_MAX_BYTES: usize = 2 << 20;
 /// Deadlines taken in one turn, at most.
