@@ -42,7 +42,7 @@ fn refusal(standing: &Standing, action: &Action, actor: &Actor, epoch: Option<u6
     if epoch.is_some_and(|epoch| epoch != standing.epoch) {
         return Some(Answer::Outdated { by: holder });
     }
-    let acknowledged = matches!(standing.response, Response::Acknowledged { .. }) && standing.hold.is_none();
+    let acknowledged = matches!(standing.response, Response::Acknowledged { .. });
     match action {
         Action::Acknowledge if acknowledged => Some(Answer::Already { by: holder }),
         Action::Unacknowledge if holder.is_none() => Some(Answer::Already { by: None }),
@@ -81,12 +81,10 @@ fn carry_out(
         Action::Unacknowledge => {
             effects.push(Effect::Note(Happening::Unacknowledged { by, via }));
             effects.push(Effect::Refresh);
-            standing.response = Response::Open;
-            standing.hold = None;
-            standing.last_step = None;
-            standing.epoch += 1;
-            climb::start(standing, now);
-            standing.due_at = standing.due_at.map(|due| due.max(after(now, SECOND_THOUGHTS)));
+            holds::start_over(standing, now);
+            if standing.hold.is_none() {
+                standing.due_at = standing.due_at.map(|due| due.max(after(now, SECOND_THOUGHTS)));
+            }
         }
         Action::Snooze { span } => {
             let until = after(now, *span);
@@ -110,6 +108,7 @@ fn carry_out(
             standing.hold = None;
             standing.epoch += 1;
             climb::hurry(standing, roster, now, effects);
+            holds::hold_unlisted(standing, holds::UNLISTED_FOR, now);
             effects.push(Effect::Refresh);
         }
     }

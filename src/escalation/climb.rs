@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CatchAll, Effect, Roster, after, answers, holds};
+use super::{Effect, Roster, after, answers, holds};
 use crate::domain::{
     Happening, Ladder, Policy, Recipients, Response, Severity, Standing, Step, Urgent, When,
 };
@@ -198,19 +198,27 @@ fn exhaust(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effects
     page_catch_all(standing, roster, now, effects);
 }
 
-/// Pages the last resort, and again after a while. Without one in the rules,
-/// whoever the last step that reached anybody reaches now.
+/// Pages the last resort, and again after a while. Without one in the rules, or
+/// with nobody behind it now: whoever the last step that reached anybody reaches.
+/// What buzzes nobody is told once; repeating it would be of no use.
 fn page_catch_all(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effects: &mut Vec<Effect>) {
-    let CatchAll { recipients, every } = roster.catch_all(now).unwrap_or_else(|| {
-        let rungs = standing.policy.steps.iter().rev();
-        let reached = rungs.map(|rung| roster.recipients(&rung.notify, now)).find(|found| !found.is_empty());
-        CatchAll { recipients: reached.unwrap_or_default(), every: CATCH_ALL_EVERY }
-    });
-    standing.due_at = Some(after(now, every.max(ROUND_PAUSE_MIN)));
+    let named = roster.catch_all(now);
+    let every = named.as_ref().map_or(CATCH_ALL_EVERY, |all| all.every);
+    let mut recipients = named.map(|all| all.recipients).unwrap_or_default();
+    if recipients.people.is_empty() {
+        let rungs = standing.policy.steps.iter().rev().map(|rung| roster.recipients(&rung.notify, now));
+        let mut reached = rungs.filter(|found| !found.people.is_empty());
+        recipients.people = reached.next().unwrap_or_default().people;
+    }
+    let urgent = standing.severity.urgent;
+    if urgent == Urgent::None {
+        (standing.ladder, standing.due_at) = (Ladder::Idle, None);
+    } else {
+        standing.due_at = Some(after(now, every.max(ROUND_PAUSE_MIN)));
+    }
     if recipients.is_empty() {
         return;
     }
-    let urgent = standing.severity.urgent;
     standing.catch_alls += 1;
     standing.paged.extend(answers::names(&recipients));
     let people = answers::names(&recipients).collect();

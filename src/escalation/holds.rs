@@ -3,11 +3,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Effect, Reconciliation, Roster, after, burning, climb, end, is_quieted, resolve};
+use super::{Effect, Reconciliation, Roster, after, burning, climb, end, resolve};
 use crate::domain::{Happening, Hold, Ladder, MemberState, Response, Standing};
 
 /// Whoever has it is reminded when so many hundredths of the time are over.
 const REMINDER_PERCENT: i32 = 75;
+/// How long alerts that nobody lists count as burning, where the rule's own
+/// `stale_after` is not at hand: after a snooze, say. The rules' default.
+pub(super) const UNLISTED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Time has passed: does what is due. Whether the standing changed.
 pub(super) fn tick(
@@ -74,18 +77,39 @@ pub(super) fn due_again(standing: &mut Standing) {
 
 /// Starts the ladder over: nobody has it any more.
 pub(super) fn rearm(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effects: &mut Vec<Effect>) {
-    let announced = !matches!(standing.ladder, Ladder::Gathering);
+    start_over(standing, now);
+    effects.push(Effect::Refresh);
+    if standing.hold.is_none() {
+        climb::run_due(standing, roster, now, effects);
+    }
+}
+
+/// Points the ladder at its start, and nobody has it any more. While none of its
+/// alerts is listed it stands still there.
+pub(super) fn start_over(standing: &mut Standing, now: Timestamp) {
     standing.response = Response::Open;
-    standing.hold = None;
+    standing.hold = standing.hold.take().filter(|hold| matches!(hold, Hold::Unlisted { .. }));
     standing.last_step = None;
     standing.catch_alls = 0;
     standing.epoch += 1;
-    effects.push(Effect::Refresh);
-    standing.due_at = Some(now);
-    if announced {
+    if matches!(standing.ladder, Ladder::Gathering) {
+        standing.due_at = Some(now);
+    } else {
         climb::start(standing, now);
     }
-    climb::run_due(standing, roster, now, effects);
+    hold_unlisted(standing, UNLISTED_FOR, now);
+}
+
+/// Holds the ladder if it burns but none of it is listed any more; for so long
+/// as is left where it was held for that already.
+pub(super) fn hold_unlisted(standing: &mut Standing, stale_after: SignedDuration, now: Timestamp) {
+    if standing.firing() > 0 || burning(standing) == 0 {
+        return;
+    }
+    if standing.hold.is_none() {
+        standing.hold = Some(Hold::Unlisted { since: now, stale_at: after(now, stale_after) });
+    }
+    due_again(standing);
 }
 
 /// After a change of the members: stands still when nothing is listed any more,
@@ -99,9 +123,8 @@ pub(super) fn relist(
     let listed = standing.firing() > 0;
     match &standing.hold {
         None if !listed && burning(standing) > 0 => {
-            standing.hold = Some(Hold::Unlisted { since: now, stale_at: after(now, stale_after) });
+            hold_unlisted(standing, stale_after, now);
             effects.push(Effect::Note(Happening::Unlisted));
-            due_again(standing);
         }
         Some(Hold::Unlisted { .. }) if listed => {
             standing.hold = None;
@@ -153,8 +176,8 @@ pub(super) fn reconcile(
         moved = true;
         due_again(standing);
     }
-    if moved && !is_quieted(standing) {
-        relist(standing, SignedDuration::ZERO, now, effects);
+    if moved {
+        relist(standing, UNLISTED_FOR, now, effects);
         effects.push(Effect::Refresh);
     }
     moved

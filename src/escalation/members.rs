@@ -45,6 +45,16 @@ pub(super) fn worst_firing(sightings: &[Sighting]) -> Option<&Severity> {
     sightings.iter().filter(|s| s.status == AlertStatus::Firing).map(|s| &s.severity).min_by_key(|s| s.rank)
 }
 
+/// The worst severity among the sightings that fire and are not old news: what a
+/// late copy says of an alert that has recovered raises nothing.
+pub(super) fn worst_held<'a>(standing: &Standing, sightings: &'a [Sighting]) -> Option<&'a Severity> {
+    let fires = |sighting: &&Sighting| {
+        let held = standing.members.get(&sighting.fingerprint);
+        sighting.status == AlertStatus::Firing && held.is_some_and(|m| m.state == MemberState::Firing)
+    };
+    sightings.iter().filter(fires).map(|s| &s.severity).min_by_key(|s| s.rank)
+}
+
 /// Applies what a payload says to the members.
 pub(super) fn apply(standing: &mut Standing, observation: &Observation, now: Timestamp) -> MemberChange {
     let mut change = MemberChange::default();

@@ -279,8 +279,8 @@ fn observe(
         effects.push(Effect::Refresh);
     }
     holds::relist(standing, observation.stale_after, now, effects);
-    let worst = members::worst_firing(&observation.sightings);
-    if let Some(severity) = worst.filter(|s| s.outranks(&standing.severity)).cloned() {
+    let worst = members::worst_held(standing, &observation.sightings).cloned();
+    if let Some(severity) = worst.filter(|s| s.outranks(&standing.severity)) {
         climb::rise(standing, severity, roster, now, effects);
     }
     true

@@ -227,7 +227,7 @@ pub(crate) async fn a_timeline_reads_back_in_order_of_time(db: &impl Database) {
 
 pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
     let store = db.open();
-    let idle = BTreeMap::from([(Phase::Triggered, 0)]);
+    let idle = BTreeMap::from([(Phase::Triggered, 0), (Phase::Acknowledged, 0), (Phase::Snoozed, 0)]);
     assert_eq!(store.backlog().await.unwrap(), Backlog { incidents: idle, ..Backlog::default() });
 
     let first = store.accept(delivery("a", 3)).await.unwrap();
@@ -242,7 +242,11 @@ pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
         outbox: 2,
         outbox_oldest: Some(at(0)),
         next_due: Some(at(60)),
-        incidents: BTreeMap::from([(Phase::Triggered, 2)]),
+        incidents: BTreeMap::from([
+            (Phase::Triggered, 2),
+            (Phase::Acknowledged, 0),
+            (Phase::Snoozed, 0),
+        ]),
     };
     assert_eq!(store.backlog().await.unwrap(), expected);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{
     Alert, AlertStatus, ChatId, Contact, Days, Destination, Fingerprint, Hours, Incident, IncidentId,
-    IncidentKey, Job, JobId, Labels, Ladder, Listing, Member, MemberState, MessageId, Person, Policy, Ranks,
+    IncidentKey, Job, JobId, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Ranks,
     Response, Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
 };
 use larkhorn::store::{
@@ -136,7 +136,7 @@ pub(crate) fn alert(fingerprint: u64, state: MemberState, starts_at: Option<Time
             state,
             starts_at,
             changed_at: at(1),
-            listing: Some(Listing(u64::MAX - fingerprint)),
+            listing: None,
         },
     }
 }

@@ -78,7 +78,7 @@ async fn a_lost_answer_to_a_call_is_followed_by_one_more_a_minute_later() {
     world.expect_nothing();
     world.advance(SignedDuration::from_secs(5)).await;
     world.expect(&["phone lin"]);
-    world.advance(minutes(60)).await;
+    world.advance(minutes(25)).await;
     world.expect_nothing();
 }
 
@@ -127,7 +127,7 @@ async fn a_crash_in_the_middle_of_a_call_repeats_it_once_and_not_within_a_minute
     world.expect(&["card red Fire in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
     world.advance(SignedDuration::from_secs(2)).await;
     world.expect(&["phone lin"]);
-    world.advance(minutes(60)).await;
+    world.advance(minutes(25)).await;
     world.expect_nothing();
 }
 

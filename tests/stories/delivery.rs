@@ -61,7 +61,7 @@ async fn an_address_is_looked_up_once_and_known_after_a_restart() {
     world.post(fires("Mail", "warning", world.now())).await;
     world.expect_urgent(App, "mara");
     let mut world = world.crash();
-    world.advance(minutes(60)).await;
+    world.advance(minutes(25)).await;
     world.post(captured("am-0.33_flap-1")).await;
     world.expect_urgent(App, "lin");
     world.post(fires("Mail", "critical", world.now())).await;

@@ -38,7 +38,7 @@ async fn a_critical_alert_is_a_card_a_call_and_a_pin_until_it_recovers() {
     let began = world.now();
     world.post(fires("Fire", "critical", began)).await;
     world.expect(&["card red Fire in oc_sre", "text [critical] Fire …", "phone lin", "pin lin oc_sre"]);
-    world.advance(minutes(240)).await;
+    world.advance(minutes(25)).await;
     world.post(fires("Fire", "critical", began)).await;
     world.expect_nothing();
     world.post(recovers("Fire", "critical", began)).await;
