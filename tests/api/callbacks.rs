@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -60,13 +61,12 @@ struct Desk {
     ids: Mutex<BTreeSet<String>>,
     owner: Mutex<Option<String>>,
     /// How many events are still lost.
-    deaf_for: Mutex<usize>,
+    deaf_for: AtomicUsize,
 }
 
 impl Desk {
     fn take(&self, who: &str) -> Heard {
-        let mut owner = self.owner.lock().unwrap();
-        let first = owner.get_or_insert_with(|| who.to_owned()).clone();
+        let first = self.owner.lock().unwrap().get_or_insert_with(|| who.to_owned()).clone();
         let toast = if first == who {
             Toast::new(ToastKind::Success, "已认领", "It is yours")
         } else {
@@ -83,12 +83,8 @@ impl Desk {
 #[async_trait]
 impl Listener for Desk {
     async fn hear(&self, inbound: Inbound) -> Result<Heard, Unheard> {
-        {
-            let mut deaf_for = self.deaf_for.lock().unwrap();
-            if *deaf_for > 0 {
-                *deaf_for -= 1;
-                return Err(Unheard);
-            }
+        if self.deaf_for.try_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            return Err(Unheard);
         }
         let (Inbound::Press { event_id, .. }
         | Inbound::Said { event_id, .. }
@@ -102,16 +98,17 @@ impl Listener for Desk {
             return Ok(Heard::default());
         }
         self.heard.lock().unwrap().push(inbound.clone());
-        Ok(match inbound {
-            Inbound::Press { operator, .. } => self.take(&operator.open_id.unwrap()),
-            _ => Heard::default(),
-        })
+        let Inbound::Press { operator, .. } = inbound else { return Ok(Heard::default()) };
+        Ok(self.take(&operator.open_id.unwrap()))
     }
 }
 
+/// What was asked of somebody's hands.
+type Deed = (IncidentId, Action, Actor, Option<u64>);
+
 /// Does what it is told and remembers it.
 struct Hands {
-    done: Mutex<Vec<(IncidentId, Action, Actor, Option<u64>)>>,
+    done: Mutex<Vec<Deed>>,
     answer: Mutex<Result<Answer, ActError>>,
 }
 
@@ -150,12 +147,12 @@ impl Drop for Stage {
 }
 
 impl Stage {
-    async fn set(key: Option<&str>) -> Self {
-        Self::with(Some(Callbacks::new(Some(TOKEN.into()), key.map(Into::into))), key).await
+    fn set(key: Option<&str>) -> Self {
+        Self::with(Some(Callbacks::new(Some(TOKEN.into()), key.map(Into::into))), key)
     }
 
     /// A pager with these callbacks, and a Feishu that encrypts with that key.
-    async fn with(callbacks: Option<Callbacks>, key: Option<&str>) -> Self {
+    fn with(callbacks: Option<Callbacks>, key: Option<&str>) -> Self {
         let clock = Arc::new(HandClock(Mutex::new("2026-03-02T02:14:00Z".parse().unwrap())));
         let (desk, folder) = (Arc::new(Desk::default()), tempfile::tempdir().unwrap());
         let hands = Arc::new(Hands { done: Mutex::default(), answer: Mutex::new(Ok(Answer::Done)) });
@@ -170,7 +167,10 @@ impl Stage {
             metrics: Metrics::new("0.0.1"),
             access: Access { webhook: Webhook::default(), api_token: None },
             limits: Limits { max_body_bytes: 1 << 20, body_idle: Duration::from_secs(10) },
-            listener: callbacks.map(|c| (c, desk.clone() as Arc<dyn Listener>)),
+            listener: match callbacks {
+                Some(callbacks) => Some((callbacks, desk.clone())),
+                None => None,
+            },
             actions: Some(hands.clone()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -270,7 +270,7 @@ fn toast_of(pressed: &Pressed) -> (&str, &str) {
 #[tokio::test]
 async fn the_first_press_wins_and_the_second_learns_who_was_faster() {
     for key in [None, Some(KEY)] {
-        let stage = Stage::set(key).await;
+        let stage = Stage::set(key);
         let id = stage.post_card().await;
         let pressed = stage.sandbox.press(&id, LIN, "认领").await.unwrap();
         assert_eq!((pressed.status, toast_of(&pressed)), (Some(200), ("success", "It is yours")));
@@ -286,13 +286,11 @@ async fn the_first_press_wins_and_the_second_learns_who_was_faster() {
             .desk
             .heard()
             .into_iter()
-            .map(|inbound| match inbound {
-                Inbound::Press { value, message, chat, .. } => {
-                    assert_eq!((message, chat), (MessageId(id.clone()), Some(ChatId(SRE.into()))));
-                    assert_eq!((value.incident, value.action), (IncidentId(7), Action::Acknowledge));
-                    value.epoch
-                }
-                other => panic!("{other:?}"),
+            .map(|inbound| {
+                let Inbound::Press { value, message, chat, .. } = inbound else { panic!("{inbound:?}") };
+                assert_eq!((message, chat), (MessageId(id.clone()), Some(ChatId(SRE.into()))));
+                assert_eq!((value.incident, value.action), (IncidentId(7), Action::Acknowledge));
+                value.epoch
             })
             .collect();
         assert_eq!(epochs, [1, 1], "Mara's phone still showed the first card");
@@ -301,7 +299,7 @@ async fn the_first_press_wins_and_the_second_learns_who_was_faster() {
 
 #[tokio::test]
 async fn a_button_of_another_time_gets_a_friendly_toast() {
-    let stage = Stage::set(Some(KEY)).await;
+    let stage = Stage::set(Some(KEY));
     let id = stage.post_card().await;
     let pressed = stage.sandbox.press(&id, LIN, "Old").await.unwrap();
     assert_eq!((pressed.status, pressed.error, toast_of(&pressed).0), (Some(200), None, "warning"));
@@ -316,7 +314,7 @@ async fn a_button_of_another_time_gets_a_friendly_toast() {
 
 #[tokio::test]
 async fn replies_reactions_and_receipts_reach_the_listener() {
-    let stage = Stage::set(Some(KEY)).await;
+    let stage = Stage::set(Some(KEY));
     let id = stage.post_card().await;
     let reply = stage.sandbox.say_reply(SRE, LIN, &id, "静音 2小时").await;
     assert!(stage.sandbox.react(&id, MARA, "OnIt").await);
@@ -349,8 +347,8 @@ async fn replies_reactions_and_receipts_reach_the_listener() {
 
 #[tokio::test]
 async fn an_event_that_was_not_kept_comes_again_and_counts_once() {
-    let stage = Stage::set(Some(KEY)).await;
-    *stage.desk.deaf_for.lock().unwrap() = 2;
+    let stage = Stage::set(Some(KEY));
+    stage.desk.deaf_for.store(2, Ordering::SeqCst);
     let id = stage.post_card().await;
     stage.sandbox.say_reply(SRE, LIN, &id, "ack").await;
     stage.pass(SignedDuration::from_secs(14)).await;
@@ -370,8 +368,8 @@ async fn an_event_that_was_not_kept_comes_again_and_counts_once() {
 
 #[tokio::test]
 async fn feishu_gives_up_after_four_repetitions() {
-    let stage = Stage::set(None).await;
-    *stage.desk.deaf_for.lock().unwrap() = usize::MAX;
+    let stage = Stage::set(None);
+    stage.desk.deaf_for.store(usize::MAX, Ordering::SeqCst);
     let id = stage.post_card().await;
     stage.sandbox.say_reply(SRE, LIN, &id, "ack").await;
     for _ in 0..9 {
@@ -390,7 +388,7 @@ async fn who_does_not_know_the_secrets_is_refused_without_a_hint() {
         (None, Some(KEY), TOKEN),
     ];
     for (wanted, used, token) in forgers {
-        let stage = Stage::set(wanted).await;
+        let stage = Stage::set(wanted);
         let id = stage.post_card().await;
         stage.sandbox.set_callback(Some(Callback {
             url: format!("{}/feishu/events", stage.url),
@@ -413,7 +411,7 @@ async fn who_does_not_know_the_secrets_is_refused_without_a_hint() {
 
 #[tokio::test]
 async fn a_press_from_a_clock_that_is_off_is_stale() {
-    let stage = Stage::set(Some(KEY)).await;
+    let stage = Stage::set(Some(KEY));
     let id = stage.post_card().await;
     let ahead = Arc::new(HandClock(Mutex::new(stage.clock.now() + SignedDuration::from_secs(301))));
     let other = Sandbox::new(ahead, Options { open_world: true, ..Options::default() });
@@ -433,18 +431,18 @@ async fn a_press_from_a_clock_that_is_off_is_stale() {
 #[tokio::test]
 async fn the_console_gets_its_challenge_and_strays_get_a_reason() {
     let challenge = json!({"type": "url_verification", "token": TOKEN, "challenge": "c-1"}).to_string();
-    let stage = Stage::set(None).await;
+    let stage = Stage::set(None);
     assert_eq!(stage.raw(&challenge).await, (200, json!({"challenge": "c-1"})));
     let huge = " ".repeat((1 << 20) + 1);
     assert_eq!(stage.raw(&huge).await.0, 413);
     let get = stage.http.get(format!("{}/feishu/events", stage.url)).send().await.unwrap();
     assert_eq!(get.status().as_u16(), 405);
 
-    let unguarded = Stage::with(Some(Callbacks::new(None, None)), None).await;
+    let unguarded = Stage::with(Some(Callbacks::new(None, None)), None);
     let (status, problem) = unguarded.raw(&challenge).await;
     assert_eq!(status, 403);
     assert!(problem["detail"].as_str().unwrap().contains("feishu.verification_token"));
-    let elsewhere = Stage::with(None, None).await;
+    let elsewhere = Stage::with(None, None);
     let (status, problem) = elsewhere.raw(&challenge).await;
     assert_eq!(status, 404);
     assert!(problem["detail"].as_str().unwrap().contains("feishu.events"));
@@ -468,7 +466,7 @@ async fn a_pager_that_never_answers_is_given_up_on() {
 
 #[tokio::test]
 async fn every_deed_of_the_api_reaches_the_hands() {
-    let stage = Stage::set(None).await;
+    let stage = Stage::set(None);
     let hour = SignedDuration::from_hours(1);
     for (word, more, action) in [
         ("acknowledge", json!({}), Action::Acknowledge),
@@ -491,7 +489,7 @@ async fn every_deed_of_the_api_reaches_the_hands() {
 
 #[tokio::test]
 async fn wishes_that_make_no_sense_reach_nobody() {
-    let stage = Stage::set(None).await;
+    let stage = Stage::set(None);
     let long = "x".repeat(65);
     for (path, body, status, hint) in [
         ("INC-7/acknowledge", json!({}), 400, "by"),
@@ -523,7 +521,7 @@ async fn wishes_that_make_no_sense_reach_nobody() {
 
 #[tokio::test]
 async fn what_came_of_a_deed_is_told_by_its_status() {
-    let stage = Stage::set(None).await;
+    let stage = Stage::set(None);
     let outdated = |by: Option<&str>| Answer::Outdated { by: by.map(Into::into) };
     for (answer, status, hint) in [
         (Ok(Answer::Already { by: Some("mara".into()) }), 200, ""),

@@ -634,7 +634,7 @@ async fn the_page_its_state_and_its_controls_are_served() {
     let policy = page.headers()["Content-Security-Policy"].to_str().unwrap().to_owned();
     assert!(policy.contains("default-src 'none'"));
     let html = page.text().await.unwrap();
-    for file in ["style.css", "app.js", "card.js", "words.js"] {
+    for file in ["style.css", "app.js", "card.js", "talk.js", "words.js"] {
         let answer = stage.http.get(format!("{base}/sandbox/{file}")).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{file}");
     }

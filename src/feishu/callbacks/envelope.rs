@@ -143,13 +143,10 @@ fn unaddressed(written: &str) -> String {
     while let Some((before, tail)) = rest.split_once("@_") {
         kept.push_str(before);
         let name = tail.strip_prefix("user_").map(|n| n.trim_start_matches(|c: char| c.is_ascii_digit()));
-        rest = match name.or_else(|| tail.strip_prefix("all")) {
-            Some(after) => after,
-            None => {
-                kept.push_str("@_");
-                tail
-            }
-        };
+        rest = name.or_else(|| tail.strip_prefix("all")).unwrap_or_else(|| {
+            kept.push_str("@_");
+            tail
+        });
     }
     kept.push_str(rest);
     kept.trim().to_owned()
