@@ -4,6 +4,7 @@
 // chat[:oc_…]; ?lang= takes zh or en.
 
 import { card, text } from './card.js';
+import { follow } from './news.js';
 import { composer, dialogOf, enliven, hearToasts, isComposing, onChange, reactions, toastOf } from './talk.js';
 import { el, icon, locale, switchLanguage, word } from './words.js';
 
@@ -198,7 +199,7 @@ function body(phone, message, { shown, back }) {
   if (message.deleted) return el('div', { class: 'bubble recalled' }, word('recalled'));
   if (message.type === 'interactive') {
     const drawn = card(shown.content, nameOf);
-    return state.callback ? enliven(drawn, phone, message.id, back) : drawn;
+    return state.callback ? enliven(drawn, phone, message.id, back, () => steps.delete(`${phone.side} ${message.id}`)) : drawn;
   }
   if (message.type === 'text') return text(shown.content, nameOf);
   return el('div', { class: 'bubble' }, message.preview);
@@ -369,52 +370,24 @@ function draw() {
 
 // --- news ----------------------------------------------------------------
 
-let fetching = false;
-let again = false;
 let shown = '';
 
-/** Fetches the state; requests that come meanwhile make one more. */
-async function refresh() {
-  if (fetching) { again = true; return; }
-  fetching = true;
-  try {
-    const answer = await (await fetch('/sandbox/state')).text();
-    const first = state === null;
-    state = JSON.parse(answer);
-    skew = state.now - Date.now();
-    // The clock alone is no reason to disturb the reader; a new minute is.
-    const sight = answer.replace(/"now":\d+/, '') + clockTime(state.now);
-    if (sight !== shown) {
-      shown = sight;
-      hear(first);
-      hearToasts(state, first);
-      draw();
-      markRead();
-    }
-  } catch {
-    live = false;
-    drawTop();
-  }
-  fetching = false;
-  if (again) { again = false; setTimeout(refresh, 120); }
-}
-
-function listen() {
-  const events = new EventSource('/sandbox/events');
-  events.addEventListener('open', () => { live = true; drawTop(); });
-  events.addEventListener('change', refresh);
-  events.addEventListener('error', () => {
-    live = false;
-    drawTop();
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
-  });
+/** Takes the state in, and draws it if there is anything new to see. */
+function take(answer) {
+  const first = state === null;
+  state = JSON.parse(answer);
+  skew = state.now - Date.now();
+  // The clock alone is no reason to disturb the reader; a new minute is.
+  const sight = answer.replace(/"now":\d+/, '') + clockTime(state.now);
+  if (sight === shown) return;
+  shown = sight;
+  hear(first);
+  hearToasts(state, first);
+  draw();
+  markRead();
 }
 
 onChange(draw);
 document.getElementById('language').addEventListener('click', () => { switchLanguage(); draw(); });
 drawTop();
-if (still) refresh();
-else {
-  listen();
-  setInterval(refresh, 5_000);
-}
+follow({ take, still, lamp: (on) => { live = on; drawTop(); } });

@@ -5,10 +5,6 @@ import { callbacks } from './card.js';
 import { el, icon, locale, word } from './words.js';
 
 const TOAST_MS = 4_500; // of the viewer's time
-const EMOJI = {
-  OK: '👌', DONE: '✅', CheckMark: '✔️', CrossMark: '❌', Alarm: '⏰', Fire: '🔥',
-  OnIt: '🫡', Get: '🙌', OneSecond: '☝️', LGTM: '💯', THUMBSUP: '👍',
-};
 const heard = new Map(); // toast → when the viewer first saw it; 0: over
 let redraw = () => {};
 
@@ -71,22 +67,25 @@ export function toastOf(phone, state) {
 
 // --- buttons of cards --------------------------------------------------------
 
-async function press(phone, { message, label, back, key }) {
-  phone.busy = key;
-  phone.focus = key;
+async function press(phone, { message, label, back, key, settled }) {
+  Object.assign(phone, { busy: key, focus: key, menu: null });
   redraw();
   await tell(phone, 'press', { message, person: phone.person, button: label, back });
   phone.busy = null;
+  settled();
   redraw();
 }
 
-/** Makes the buttons of a drawn card work; `back` edits ago it looked like that. */
-export function enliven(card, phone, message, back) {
+/**
+ * Makes the buttons of a drawn card work. `back` edits ago it looked like that;
+ * `settled` is called when a press has been answered.
+ */
+export function enliven(card, phone, message, back, settled) {
   [...card.querySelectorAll('button.button')].forEach((button, n) => {
     const call = callbacks.get(button);
     if (!call) return;
     const key = `press ${message} ${n}`;
-    const deed = { message, label: call.label, back, key };
+    const deed = { message, label: call.label, back, key, settled };
     button.dataset.key = key;
     button.removeAttribute('title');
     // A button that works stays focusable: the keyboard must not lose its place.
@@ -99,7 +98,7 @@ export function enliven(card, phone, message, back) {
     button.addEventListener('click', () => {
       if (phone.busy) return;
       if (!call.confirm) { press(phone, deed); return; }
-      Object.assign(phone, { asking: { ...deed, confirm: call.confirm }, focus: 'confirm-yes' });
+      Object.assign(phone, { asking: { ...deed, confirm: call.confirm }, focus: 'confirm-yes', menu: null });
       redraw();
     });
   });
@@ -140,15 +139,16 @@ export function reactions(phone, message, nameOf) {
     const names = people.map(nameOf).join(', ');
     return pressable(`react ${message.id} ${emoji}`, () => react(phone, message.id, emoji, !own),
       { class: 'reaction', 'aria-pressed': String(own), 'aria-label': `${emoji}: ${names}` },
-      el('span', { class: 'glyph' }, EMOJI[emoji] ?? emoji), names);
+      el('b', {}, word('emoji')[emoji] ?? emoji), names);
   });
   const open = phone.menu === message.id;
   const toggle = () => { Object.assign(phone, { menu: open ? null : message.id, focus: `react ${message.id}` }); redraw(); };
   const reply = () => { Object.assign(phone, { parent: message.id, focus: 'say' }); redraw(); };
   const menu = open ? el('div', { class: 'emoji', role: 'group', 'aria-label': word('react'),
     onkeydown: (event) => { if (event.key === 'Escape') toggle(); } },
-  Object.entries(EMOJI).map(([name, glyph]) => pressable(`emoji ${name}`, () => react(phone, message.id, name, true),
-    { title: name, 'aria-label': name }, glyph))) : null;
+  Object.entries(word('emoji')).map(([name, said]) =>
+    pressable(`emoji ${name}`, () => react(phone, message.id, name, !byEmoji.get(name)?.includes(phone.person)),
+      { title: name }, said))) : null;
   return [...chips,
     el('span', { class: 'hands' },
       pressable(`react ${message.id}`, toggle, { 'aria-label': word('react'), title: word('react'),
