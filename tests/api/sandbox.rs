@@ -800,14 +800,14 @@ async fn the_page_presses_replies_and_reacts() {
             "im.message.reaction.deleted_v1"
         ]
     );
-    let state = || async {
+    let look = || async {
         let answer = stage.http.get(format!("{base}/sandbox/state")).send().await.unwrap();
         answer.json::<Value>().await.unwrap()
     };
-    let shown = state().await;
+    let shown = look().await;
     assert_eq!((&shown["callback"], &shown["toasts"][0]["person"]), (&json!(true), &json!(LIN)));
     stage.http.delete(format!("{base}/sandbox/callback")).send().await.unwrap();
-    assert_eq!(state().await["callback"], false);
+    assert_eq!(look().await["callback"], false);
     let foreign = stage.http.post(format!("{base}/sandbox/press")).header("Origin", "https://evil.example");
     assert_eq!(foreign.json(&press).send().await.unwrap().status().as_u16(), 403);
 }
