@@ -53,6 +53,7 @@
 //! | clap | the command line |
 //! | secrecy | secrets that cannot print themselves |
 //! | hmac, sha2, subtle, hex, base64 | webhook signatures, constant-time comparison |
+//! | aes, cbc | the cipher around Feishu's callbacks |
 //! | uuid | idempotency keys towards Feishu |
 //! | arc-swap | rules replaced under readers that never wait |
 //! | async-trait | the store and the app's hooks as trait objects |

@@ -14,6 +14,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/sandbox/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
     ("/sandbox/app.js", "text/javascript; charset=utf-8", include_str!("page/app.js")),
     ("/sandbox/card.js", "text/javascript; charset=utf-8", include_str!("page/card.js")),
+    ("/sandbox/news.js", "text/javascript; charset=utf-8", include_str!("page/news.js")),
+    ("/sandbox/talk.js", "text/javascript; charset=utf-8", include_str!("page/talk.js")),
     ("/sandbox/words.js", "text/javascript; charset=utf-8", include_str!("page/words.js")),
 ];
 /// Nothing foreign is loaded, no inline script runs, whatever a card says.

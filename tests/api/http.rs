@@ -456,7 +456,7 @@ async fn reload_says_what_is_wrong_and_is_guarded() {
 }
 
 /// An incident with this number, open or resolved.
-fn incident(number: i64, resolved_at: Option<Timestamp>) -> Incident {
+pub(super) fn incident(number: i64, resolved_at: Option<Timestamp>) -> Incident {
     let opened_at: Timestamp = "2026-01-15T10:00:00.5Z".parse().unwrap();
     Incident {
         id: Some(IncidentId(number)),

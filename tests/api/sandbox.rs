@@ -3,9 +3,11 @@
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, HttpServer, web};
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{Clock, Urgent};
-use larkhorn::sandbox::{Account, Api, Fault, Limits, Options, Outcome, Pinned, Running, Sandbox};
+use larkhorn::sandbox::{Account, Api, Callback, Fault, Limits, Options, Outcome, Pinned, Running, Sandbox};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -634,7 +636,7 @@ async fn the_page_its_state_and_its_controls_are_served() {
     let policy = page.headers()["Content-Security-Policy"].to_str().unwrap().to_owned();
     assert!(policy.contains("default-src 'none'"));
     let html = page.text().await.unwrap();
-    for file in ["style.css", "app.js", "card.js", "words.js"] {
+    for file in ["style.css", "app.js", "card.js", "news.js", "talk.js", "words.js"] {
         let answer = stage.http.get(format!("{base}/sandbox/{file}")).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{file}");
     }
@@ -670,6 +672,144 @@ async fn the_page_its_state_and_its_controls_are_served() {
 
     let foreign = stage.http.post(format!("{base}/sandbox/reset")).header("Origin", "https://evil.example");
     assert_eq!(foreign.send().await.unwrap().status().as_u16(), 403);
+}
+
+/// An app that gives every callback the same answer, and keeps what it was sent.
+#[derive(Clone)]
+struct Parrot(u16, &'static str, Arc<Mutex<Vec<Value>>>);
+
+impl Parrot {
+    fn new(status: u16, answer: &'static str) -> Self {
+        Self(status, answer, Arc::default())
+    }
+
+    /// Its address.
+    fn serve(&self) -> String {
+        let parrot = self.clone();
+        let app = move || {
+            let parrot = parrot.clone();
+            let answer = move |body: web::Json<Value>| {
+                parrot.2.lock().unwrap().push(body.into_inner());
+                let status = StatusCode::from_u16(parrot.0).unwrap();
+                std::future::ready(HttpResponse::build(status).body(parrot.1))
+            };
+            App::new().default_service(web::to(answer))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/feishu/events", server.addrs()[0]);
+        tokio::spawn(server.run());
+        url
+    }
+}
+
+/// A card with a button that calls back.
+fn button_card() -> String {
+    let value = json!({"do": "acknowledge"});
+    let button = json!({"tag": "button", "text": {"tag": "plain_text", "content": "Ack"},
+                        "behaviors": [{"type": "callback", "value": value}]});
+    json!({"schema": "2.0", "body": {"elements": [
+        {"tag": "button", "disabled": true, "text": {"tag": "plain_text", "content": "Off"},
+         "behaviors": [{"type": "callback", "value": {}}]},
+        {"tag": "column_set", "columns": [{"tag": "column", "elements": [button]}]},
+    ]}})
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_press_shows_the_code_of_whatever_is_wrong_with_the_answer() {
+    let stage = Stage::calm().await;
+    let id = id_of(&stage.send("interactive", &button_card()).await);
+    for (status, answer, code) in [
+        (200, "{}", None),
+        (200, r#"{"toast":{"type":"info","content":"hm"}}"#, None),
+        (200, r#"{"card":{"type":"raw","data":{"schema":"2.0"}}}"#, None),
+        (204, "", Some(200_671)),
+        (302, "", Some(200_671)),
+        (500, "{}", Some(200_671)),
+        (200, "", Some(200_672)),
+        (200, "[]", Some(200_672)),
+        (200, r#"{"toast":{"type":"jubilant","content":"hm"}}"#, Some(200_672)),
+        (200, r#"{"card":{"type":"raw","data":"{}"}}"#, Some(200_673)),
+        (200, r#"{"card":{"schema":"2.0"}}"#, Some(200_673)),
+        (200, r#"{"card":{"type":"raw","data":{"schema":"2.0","note":1}}}"#, Some(200_673)),
+        (200, r#"{"card":{"type":"raw","data":{"elements":[]}}}"#, Some(200_830)),
+    ] {
+        let id = if answer.contains("raw") {
+            id_of(&stage.send("interactive", &button_card()).await)
+        } else {
+            id.clone()
+        };
+        let url = Parrot::new(status, answer).serve();
+        stage.sandbox.set_callback(Some(Callback {
+            url,
+            encrypt_key: None,
+            verification_token: "vt".into(),
+        }));
+        let pressed = stage.sandbox.press(&id, LIN, "Ack").await.unwrap();
+        assert_eq!((pressed.status, pressed.error), (Some(status), code), "{status} {answer}");
+        let toast = pressed.toast.map(|t| t.en).unwrap_or_default();
+        assert_eq!(toast.contains("code"), code.is_some(), "{toast}");
+        let replaced = stage.sandbox.message(&id).unwrap().revisions.len() == 2;
+        assert_eq!(replaced, code.is_none() && answer.contains("card"), "{answer}");
+        assert!(stage.sandbox.press(&id, LIN, "Off").await.is_err(), "a disabled button");
+    }
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{gone}/");
+    stage.sandbox.set_callback(Some(Callback { url, encrypt_key: None, verification_token: "vt".into() }));
+    let pressed = stage.sandbox.press(&id, LIN, "Ack").await.unwrap();
+    assert_eq!((pressed.status, pressed.error), (None, Some(200_342)));
+}
+
+#[tokio::test]
+async fn the_page_presses_replies_and_reacts() {
+    let stage = Stage::calm().await;
+    let base = stage.running.url();
+    let post = async |path: &str, body: &Value| {
+        let answer = stage.http.post(format!("{base}/sandbox/{path}")).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let id = id_of(&stage.send("interactive", &button_card()).await);
+    let press = json!({"message": id, "person": LIN, "button": "acknowledge"});
+    let (status, why) = post("press", &press).await;
+    assert_eq!(status, 400, "without a callback buttons do nothing: {why}");
+
+    let parrot =
+        Parrot::new(200, r#"{"toast":{"type":"success","content":"yours","i18n":{"zh_cn":"归你了"}}}"#);
+    let callback = json!({"url": parrot.serve(), "verification_token": "vt"});
+    assert_eq!(post("callback", &callback).await.0, 200);
+    let (_, pressed) = post("press", &press).await;
+    assert_eq!(pressed["toast"], json!({"kind": "success", "zh": "归你了", "en": "yours"}));
+    let (_, said) = post("reply", &json!({"chat": SRE, "person": MARA, "parent": id, "text": " ack "})).await;
+    let reply = stage.sandbox.message(said["message"].as_str().unwrap()).unwrap();
+    assert_eq!((reply.parent.as_deref(), reply.content()), (Some(id.as_str()), r#"{"text":"ack"}"#));
+    assert_eq!(post("reply", &json!({"chat": SRE, "person": MARA, "text": " "})).await.0, 400);
+    let react = |emoji: &str, on: bool| json!({"message": id, "person": MARA, "emoji": emoji, "on": on});
+    assert_eq!(post("react", &react("OnIt", true)).await.0, 200);
+    assert_eq!(post("react", &react("Pigeon", true)).await.0, 400);
+    assert_eq!(post("react", &react("OnIt", false)).await.0, 200);
+    assert_eq!(post("react", &react("OnIt", false)).await.0, 400);
+
+    let kinds: Vec<_> =
+        parrot.2.lock().unwrap().iter().map(|sent| sent["header"]["event_type"].clone()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "card.action.trigger",
+            "im.message.receive_v1",
+            "im.message.reaction.created_v1",
+            "im.message.reaction.deleted_v1"
+        ]
+    );
+    let look = || async {
+        let answer = stage.http.get(format!("{base}/sandbox/state")).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()
+    };
+    let shown = look().await;
+    assert_eq!((&shown["callback"], &shown["toasts"][0]["person"]), (&json!(true), &json!(LIN)));
+    stage.http.delete(format!("{base}/sandbox/callback")).send().await.unwrap();
+    assert_eq!(look().await["callback"], false);
+    let foreign = stage.http.post(format!("{base}/sandbox/press")).header("Origin", "https://evil.example");
+    assert_eq!(foreign.json(&press).send().await.unwrap().status().as_u16(), 403);
 }
 
 #[tokio::test]

@@ -74,14 +74,8 @@ impl Button {
 
 /// A span as the rules write it: `1h30m`. Below a second nothing is kept.
 fn written(span: SignedDuration) -> String {
-    let mut rest = span.as_secs();
-    let mut text = String::new();
-    for (unit, seconds) in [("h", 3600), ("m", 60), ("s", 1)] {
-        let count = rest / seconds;
-        if count > 0 {
-            text.push_str(&format!("{count}{unit}"));
-        }
-        rest %= seconds;
-    }
-    text
+    let seconds = span.as_secs();
+    let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    parts.fold(String::new(), |text, (count, unit)| format!("{text}{count}{unit}"))
 }

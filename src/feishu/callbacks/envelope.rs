@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::{Button, Inbound, OperatorIds, Refused, seal};
 use crate::domain::{ChatId, MessageId};
 
-/// What unproven requests are told, whatever is wrong with them.
+/// What is told to whom the token would have proven, whatever is wrong with the body.
 const STRANGER: Refused =
-    Refused::Forged("the body does not carry the token of feishu.verification_token in clear JSON");
+    Refused::Forged("the body does not carry the verification token: check feishu.verification_token");
 
 pub(super) fn json(body: &[u8]) -> Result<Value, Refused> {
     serde_json::from_slice(body).map_err(|e| Refused::Unreadable(format!("the body is no JSON: {e}")))
@@ -143,13 +143,10 @@ fn unaddressed(written: &str) -> String {
     while let Some((before, tail)) = rest.split_once("@_") {
         kept.push_str(before);
         let name = tail.strip_prefix("user_").map(|n| n.trim_start_matches(|c: char| c.is_ascii_digit()));
-        rest = match name.or_else(|| tail.strip_prefix("all")) {
-            Some(after) => after,
-            None => {
-                kept.push_str("@_");
-                tail
-            }
-        };
+        rest = name.or_else(|| tail.strip_prefix("all")).unwrap_or_else(|| {
+            kept.push_str("@_");
+            tail
+        });
     }
     kept.push_str(rest);
     kept.trim().to_owned()

@@ -229,12 +229,11 @@ fn message(content: &Value, changes: &Value) -> Value {
 
 #[test]
 fn what_people_say_is_read_without_whom_they_address() {
-    let said = |content: Value| match heard("im.message.receive_v1", &message(&content, &json!({}))) {
-        Inbound::Said { text, parent, root, .. } => {
-            assert_eq!((parent.unwrap().0, root.unwrap().0), ("om_1".to_owned(), "om_0".to_owned()));
-            text
-        }
-        other => panic!("{other:?}"),
+    let said = |content: Value| {
+        let heard = heard("im.message.receive_v1", &message(&content, &json!({})));
+        let Inbound::Said { text, parent, root, .. } = heard else { panic!("{heard:?}") };
+        assert_eq!((parent.unwrap().0, root.unwrap().0), ("om_1".to_owned(), "om_0".to_owned()));
+        text
     };
     for (content, text) in [
         (json!({"text": "@_user_1 ack"}), "ack"),

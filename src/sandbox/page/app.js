@@ -4,6 +4,8 @@
 // chat[:oc_…]; ?lang= takes zh or en.
 
 import { card, text } from './card.js';
+import { follow } from './news.js';
+import { composer, dialogOf, enliven, hearToasts, isComposing, onChange, reactions, toastOf } from './talk.js';
 import { el, icon, locale, switchLanguage, word } from './words.js';
 
 const RING_MS = 20_000; // of the viewer's time, whatever the sandbox's clock does
@@ -180,7 +182,7 @@ function history(phone, message) {
   const key = `${phone.side} ${message.id}`;
   const back = Math.min(steps.get(key) ?? 0, message.revisions.length - 1);
   const shown = message.revisions.at(-1 - back);
-  if (!message.edits) return { shown, line: null };
+  if (!message.edits) return { shown, back, line: null };
   const oldest = message.revisions.length - 1;
   const step = (by) => { steps.set(key, Math.max(0, Math.min(oldest, back + by))); draw(); };
   const arrow = (name, by, end, sign) =>
@@ -190,12 +192,15 @@ function history(phone, message) {
     arrow('older', 1, back >= oldest, '‹'),
     arrow('newer', -1, back === 0, '›'),
     back ? el('i', {}, word('asOf', clockTime(shown.at))) : null);
-  return { shown, line };
+  return { shown, back, line };
 }
 
-function body(message, shown) {
+function body(phone, message, { shown, back }) {
   if (message.deleted) return el('div', { class: 'bubble recalled' }, word('recalled'));
-  if (message.type === 'interactive') return card(shown.content, nameOf);
+  if (message.type === 'interactive') {
+    const drawn = card(shown.content, nameOf);
+    return state.callback ? enliven(drawn, phone, message.id, back, () => steps.delete(`${phone.side} ${message.id}`)) : drawn;
+  }
   if (message.type === 'text') return text(shown.content, nameOf);
   return el('div', { class: 'bubble' }, message.preview);
 }
@@ -210,11 +215,14 @@ function urgedLine(message) {
   return el('span', { class: 'urged' }, icon('bolt'), `${word('urged')} ${who.join(' · ')}`);
 }
 
+const author = (message) => (message.by_bot ? state.bot : nameOf(message.by));
+const reactorOf = (id) => state.people.find((p) => p.id === id)?.name ?? state.bot;
+
 function messageRow(phone, message) {
   const own = message.by === phone.person;
   const parent = message.parent && state.messages.find((m) => m.id === message.parent);
-  const author = (m) => (m.by_bot ? state.bot : nameOf(m.by));
-  const { shown, line } = history(phone, message);
+  const version = history(phone, message);
+  const { shown, line } = version;
   const key = `${phone.side} ${phone.person} ${message.id}`;
   const before = seen.get(key);
   seen.set(key, message.edits);
@@ -230,10 +238,10 @@ function messageRow(phone, message) {
         message.by_bot ? el('em', {}, word('bot')) : null,
         el('time', {}, clockTime(message.at))),
       parent ? el('div', { class: 'quote' }, `${author(parent)}: ${parent.preview}`) : null,
-      body(message, shown),
+      body(phone, message, version),
       el('div', { class: 'below' }, urgedLine(message), line,
-        message.reactions.map((r) => el('span', { class: 'reaction' }, r.emoji)),
-        message.readers.length ? el('span', {}, word('read', message.readers.length)) : null)));
+        message.readers.length ? el('span', {}, word('read', message.readers.length)) : null,
+        message.deleted ? null : reactions(phone, message, reactorOf))));
 }
 
 function chatScreen(phone) {
@@ -246,13 +254,14 @@ function chatScreen(phone) {
       el('span', { class: 'bar-title' },
         el('b', {}, titleOf(chat)),
         el('small', {}, chat.direct ? word('direct') : word('group', chat.members.length)))),
-    el('ol', { class: 'messages', tabindex: '0' }, messages.map((m) => messageRow(phone, m))));
+    el('ol', { class: 'messages', tabindex: '0' }, messages.map((m) => messageRow(phone, m))),
+    composer(phone, messages, author));
 }
 
 // --- frame ---------------------------------------------------------------
 
 function open(phone, screen, chat = null) {
-  Object.assign(phone, { screen, chat, chosen: true });
+  Object.assign(phone, { screen, chat, chosen: true, parent: undefined, menu: null, asking: null });
   draw();
   markRead();
 }
@@ -289,7 +298,7 @@ function frame(phone) {
   const isLock = phone.screen === 'lock' || (phone.screen === 'auto' && !phone.chat);
   const tab = (screen, mark, on) =>
     pressable(`tab-${screen}`, () => open(phone, screen), { 'aria-pressed': String(on) }, icon(mark), word(screen));
-  const choose = (event) => { phone.person = event.target.value; phone.chosen = false; draw(); };
+  const choose = (event) => { Object.assign(phone, { person: event.target.value, chosen: false, asking: null }); draw(); };
   const people = state.people.length ? state.people : [{ id: '', name: word('nobody') }];
   return el('section', { class: 'phone', 'data-side': phone.side, 'aria-label': nameOf(phone.person) ?? '' },
     el('div', { class: 'controls' },
@@ -300,6 +309,8 @@ function frame(phone) {
       el('div', { class: `display${isLock || ring ? ' dark' : ''}` },
         el('div', { class: 'status', 'aria-hidden': 'true' }, el('b', {}, clockTime(now())), el('i'), icon('signal')),
         screenOf(phone),
+        dialogOf(phone),
+        toastOf(phone, state),
         ring ? ringOverlay(ring) : null,
         el('div', { class: 'home', 'aria-hidden': 'true' }))));
 }
@@ -320,11 +331,16 @@ function drawTop() {
 
 /** Draws everything anew and puts back where the reader was. */
 function draw() {
+  if (isComposing(phones)) return;
   drawTop();
   if (!state) return;
   const root = document.getElementById('phones');
   const focused = document.activeElement?.closest('[data-key]');
-  const focus = focused && { side: focused.closest('.phone')?.dataset.side, key: focused.dataset.key };
+  let focus = focused && { side: focused.closest('.phone')?.dataset.side, key: focused.dataset.key };
+  for (const phone of phones) {
+    if (phone.focus) focus = { side: phone.side, key: phone.focus };
+    phone.focus = null;
+  }
   const places = new Map();
   for (const list of root.querySelectorAll('.messages')) {
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
@@ -334,6 +350,7 @@ function draw() {
   root.replaceChildren(...phones.map(frame));
   for (const phone of phones) {
     const section = root.querySelector(`[data-side=${phone.side}]`);
+    section.querySelector('.screen').inert = Boolean(phone.asking);
     section.querySelectorAll('details').forEach((fold, n) => {
       const key = `${phone.side} ${fold.closest('.message').dataset.version} ${n}`;
       if (folds.has(key)) fold.open = folds.get(key);
@@ -353,50 +370,24 @@ function draw() {
 
 // --- news ----------------------------------------------------------------
 
-let fetching = false;
-let again = false;
 let shown = '';
 
-/** Fetches the state; requests that come meanwhile make one more. */
-async function refresh() {
-  if (fetching) { again = true; return; }
-  fetching = true;
-  try {
-    const answer = await (await fetch('/sandbox/state')).text();
-    const first = state === null;
-    state = JSON.parse(answer);
-    skew = state.now - Date.now();
-    // The clock alone is no reason to disturb the reader; a new minute is.
-    const sight = answer.replace(/"now":\d+/, '') + clockTime(state.now);
-    if (sight !== shown) {
-      shown = sight;
-      hear(first);
-      draw();
-      markRead();
-    }
-  } catch {
-    live = false;
-    drawTop();
-  }
-  fetching = false;
-  if (again) { again = false; setTimeout(refresh, 120); }
+/** Takes the state in, and draws it if there is anything new to see. */
+function take(answer) {
+  const first = state === null;
+  state = JSON.parse(answer);
+  skew = state.now - Date.now();
+  // The clock alone is no reason to disturb the reader; a new minute is.
+  const sight = answer.replace(/"now":\d+/, '') + clockTime(state.now);
+  if (sight === shown) return;
+  shown = sight;
+  hear(first);
+  hearToasts(state, first);
+  draw();
+  markRead();
 }
 
-function listen() {
-  const events = new EventSource('/sandbox/events');
-  events.addEventListener('open', () => { live = true; drawTop(); });
-  events.addEventListener('change', refresh);
-  events.addEventListener('error', () => {
-    live = false;
-    drawTop();
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
-  });
-}
-
+onChange(draw);
 document.getElementById('language').addEventListener('click', () => { switchLanguage(); draw(); });
 drawTop();
-if (still) refresh();
-else {
-  listen();
-  setInterval(refresh, 5_000);
-}
+follow({ take, still, lamp: (on) => { live = on; drawTop(); } });

@@ -128,6 +128,9 @@ export function markdown(text, names) {
 
 const tag = (name, ...children) => el('span', { class: `tag tint-${colour(name)}` }, ...children);
 
+/** What each drawn button that calls back says and asks; whoever shows the card makes it work. */
+export const callbacks = new WeakMap();
+
 /** A text object: plain text, or markup. */
 function textOf(object, names) {
   if (typeof object === 'string') return [object];
@@ -142,7 +145,14 @@ function button(part) {
   const look = `button is-${kind}${part.width === 'fill' ? ' fill' : ''}`;
   const label = textOf(part.text, () => '');
   if (isWeb(url)) return el('a', { class: look, href: url, target: '_blank', rel: 'noopener noreferrer' }, label);
-  return el('button', { class: look, type: 'button', disabled: true, title: word('later') }, label);
+  const node = el('button', { class: look, type: 'button', disabled: true }, label);
+  const calls = (part.behaviors ?? []).some((b) => b.type === 'callback') || part.value !== undefined;
+  if (calls && part.disabled !== true) {
+    node.title = word('later');
+    const ask = part.confirm && { title: part.confirm.title?.content, text: part.confirm.text?.content };
+    callbacks.set(node, { label: part.text?.content ?? '', confirm: ask });
+  }
+  return node;
 }
 
 function column(part, names) {

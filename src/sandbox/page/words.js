@@ -16,7 +16,10 @@ const WORDS = {
     minutes: (n) => `${n} min ago`, hours: (n) => `${n} h ago`,
     edited: (n) => `edited ${n}×`, older: 'Older version', newer: 'Newer version', asOf: (t) => `as of ${t}`,
     read: (n) => `read by ${n}`, urged: 'buzzed', image: 'image', chart: 'chart', all: 'all', back: 'Back',
-    unknown: (what) => `[${what}]`, later: 'Buttons do nothing here', buzzWord: { app: 'app', sms: 'SMS', phone: 'call' },
+    unknown: (what) => `[${what}]`, later: 'This button does nothing until the sandbox has a callback address: POST /sandbox/callback',
+    cancel: 'Cancel', confirm: 'Confirm', react: 'Add a reaction', reply: 'Reply', say: 'ack, 2h, resolve …', send: 'Send',
+    alone: 'Write without replying',
+    emoji: { OnIt: 'On it', Get: 'Got it', OneSecond: 'One moment', DONE: 'Done', OK: 'OK', LGTM: 'LGTM', THUMBSUP: '+1', CheckMark: '✓', CrossMark: '✗', Alarm: 'Alarm', Fire: 'Fire' }, refused: 'Possible from the sandbox’s own machine only', buzzWord: { app: 'app', sms: 'SMS', phone: 'call' },
   },
   zh: {
     title: '两部手机', subtitle: '值班同学在飞书里看到的样子',
@@ -33,7 +36,10 @@ const WORDS = {
     minutes: (n) => `${n} 分钟前`, hours: (n) => `${n} 小时前`,
     edited: (n) => `已更新 ${n} 次`, older: '较早版本', newer: '较新版本', asOf: (t) => `${t} 的版本`,
     read: (n) => `${n} 人已读`, urged: '已加急', image: '图片', chart: '图表', all: '所有人', back: '返回',
-    unknown: (what) => `[${what}]`, later: '此处按钮不可点击', buzzWord: { app: '应用内', sms: '短信', phone: '电话' },
+    unknown: (what) => `[${what}]`, later: '设置回调地址（POST /sandbox/callback）后，按钮才可用',
+    cancel: '取消', confirm: '确定', react: '添加表情回复', reply: '回复', say: '认领、2h、解决…', send: '发送',
+    alone: '不引用，直接发送',
+    emoji: { OnIt: '在做了', Get: '了解', OneSecond: '稍等', DONE: '完成', OK: 'OK', LGTM: 'LGTM', THUMBSUP: '赞', CheckMark: '✓', CrossMark: '✗', Alarm: '警报', Fire: '火' }, refused: '只能在沙盒所在的机器上操作', buzzWord: { app: '应用内', sms: '短信', phone: '电话' },
   },
 };
 
