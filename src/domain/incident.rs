@@ -196,10 +196,10 @@ impl Standing {
     /// Who has it, if anybody has answered.
     pub fn holder(&self) -> Option<&str> {
         match (&self.hold, &self.response) {
-            (Some(Hold::Snoozed { by, .. } | Hold::Silenced { by, .. }), _) => Some(by),
-            (_, Response::Acknowledged { by, .. }) => Some(by),
-            (_, Response::Resolved { by, .. }) => by.as_deref(),
-            (_, Response::Open) => None,
+            (Some(Hold::Snoozed { by, .. } | Hold::Silenced { by, .. }), _)
+            | (None | Some(Hold::Unlisted { .. }), Response::Acknowledged { by, .. }) => Some(by),
+            (None | Some(Hold::Unlisted { .. }), Response::Resolved { by, .. }) => by.as_deref(),
+            (None | Some(Hold::Unlisted { .. }), Response::Open) => None,
         }
     }
 

@@ -9,6 +9,7 @@
 )]
 
 mod alertmanager;
+mod callbacks;
 mod dashboard;
 mod feishu;
 mod http;

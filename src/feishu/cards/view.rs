@@ -115,10 +115,6 @@ pub(crate) struct View {
     /// `triggered`, `acknowledged`, `snoozed` or `resolved`.
     state: &'static str,
     open: bool,
-    /// Somebody has it.
-    acknowledged: bool,
-    /// Quiet until `until`, by somebody's wish.
-    snoozed: bool,
     /// None of its alerts is listed any more by its sender.
     unlisted: bool,
     /// Who has it, wants quiet, or said that it is over; may be empty.
@@ -213,8 +209,8 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
         Ladder::Waiting { step, .. } if standing.last_step.is_some() => Some(usize::from(step) + 1),
         Ladder::Gathering | Ladder::Waiting { .. } | Ladder::Spent | Ladder::Exhausted | Ladder::Idle => None,
     };
-    let severity_colour = severity_colour(&standing.severity);
-    let exhausted = standing.ladder == Ladder::Exhausted;
+    let (severity_colour, exhausted) =
+        (severity_colour(&standing.severity), standing.ladder == Ladder::Exhausted);
     View {
         id: incident.id.map(|id| id.to_string()).unwrap_or_default(),
         title: title(incident),
@@ -236,8 +232,6 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
         severity_colour,
         state: standing.phase().as_str(),
         open: standing.is_open(),
-        acknowledged: standing.phase() == Phase::Acknowledged,
-        snoozed: standing.phase() == Phase::Snoozed,
         unlisted: matches!(standing.hold, Some(Hold::Unlisted { .. })),
         holder: shown_in_line(standing.holder().unwrap_or_default(), NAME_CHARS),
         until: until(standing).map(|at| at.to_string()),
