@@ -125,6 +125,7 @@ fn take(standing: &mut Standing, by: String, now: Timestamp, effects: &mut Vec<E
     standing.ladder = Ladder::Idle;
     standing.epoch += 1;
     holds::due_again(standing);
+    holds::hold_unlisted(standing, holds::UNLISTED_FOR, now);
 }
 
 /// Nobody is paged until the hold ends.

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Reconciliation, Roster, after, burning, climb, end, resolve};
-use crate::domain::{Happening, Hold, Ladder, MemberState, Response, Standing};
+use crate::domain::{Happening, Hold, Ladder, MemberState, Phase, Response, Standing};
 
 /// Whoever has it is reminded when so many hundredths of the time are over.
 const REMINDER_PERCENT: i32 = 75;
@@ -85,13 +85,15 @@ pub(super) fn rearm(standing: &mut Standing, roster: &dyn Roster, now: Timestamp
 }
 
 /// Points the ladder at its start, and nobody has it any more. While none of its
-/// alerts is listed it stands still there.
+/// alerts is listed it stands still there. The epoch grows if somebody had it.
 pub(super) fn start_over(standing: &mut Standing, now: Timestamp) {
+    if standing.phase() != Phase::Triggered {
+        standing.epoch += 1;
+    }
     standing.response = Response::Open;
     standing.hold = standing.hold.take().filter(|hold| matches!(hold, Hold::Unlisted { .. }));
     standing.last_step = None;
     standing.catch_alls = 0;
-    standing.epoch += 1;
     if matches!(standing.ladder, Ladder::Gathering) {
         standing.due_at = Some(now);
     } else {

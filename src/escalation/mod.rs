@@ -263,7 +263,8 @@ fn observe(
         return change.touched;
     }
     if !was_open {
-        if change.fired > 0 || (change.relisted > 0 && !said_over(standing)) {
+        let back = change.fired > 0 || (change.relisted > 0 && !said_over(standing));
+        if back && standing.firing() > 0 {
             reopen(standing, observation, roster, now, effects);
         } else {
             effects.push(Effect::Refresh);
@@ -322,7 +323,7 @@ fn reopen(
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
-    if let Some(severity) = members::worst_firing(&observation.sightings) {
+    if let Some(severity) = members::worst_held(standing, &observation.sightings) {
         standing.severity = severity.clone();
     }
     standing.policy = observation.policy.clone();

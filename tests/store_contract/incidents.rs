@@ -242,11 +242,7 @@ pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
         outbox: 2,
         outbox_oldest: Some(at(0)),
         next_due: Some(at(60)),
-        incidents: BTreeMap::from([
-            (Phase::Triggered, 2),
-            (Phase::Acknowledged, 0),
-            (Phase::Snoozed, 0),
-        ]),
+        incidents: BTreeMap::from([(Phase::Triggered, 2), (Phase::Acknowledged, 0), (Phase::Snoozed, 0)]),
     };
     assert_eq!(store.backlog().await.unwrap(), expected);
 }

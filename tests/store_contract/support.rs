@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{
     Alert, AlertStatus, ChatId, Contact, Days, Destination, Fingerprint, Hours, Incident, IncidentId,
-    IncidentKey, Job, JobId, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Ranks,
-    Response, Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
+    IncidentKey, Job, JobId, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Ranks, Response,
+    Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
 };
 use larkhorn::store::{
     Card, Change, Claim, Commit, HeldAlert, JobEnd, NewDelivery, NewJob, PinChange, Report, Store, StoreError,
@@ -132,12 +132,7 @@ pub(crate) fn alert(fingerprint: u64, state: MemberState, starts_at: Option<Time
             panel_url: "".into(),
             values: "B=12.5".into(),
         },
-        member: Member {
-            state,
-            starts_at,
-            changed_at: at(1),
-            listing: None,
-        },
+        member: Member { state, starts_at, changed_at: at(1), listing: None },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stories of single incidents, on virtual time.
 
 use super::*;
-use crate::domain::{ChatId, Contact, Days, Person, Ranks, Step, When};
+use crate::domain::{Action, Actor, Answer, ChatId, Contact, Days, Person, Phase, Ranks, Step, Via, When};
 
 mod answers;
 mod exhaustion;
@@ -149,7 +149,7 @@ fn the_severity_is_the_ceiling_of_every_step() {
 fn recovery_ends_it_and_a_late_tick_pages_nobody() {
     let (standing, _) = opened(ladder(), "critical");
     let (standing, effects) = tell(standing, vec![resolved(1)], 1);
-    assert_eq!(standing.phase(), crate::domain::Phase::Resolved);
+    assert_eq!(standing.phase(), Phase::Resolved);
     assert!(effects.contains(&Effect::Refresh) && effects.contains(&Effect::Unpin { keep: None }));
     let (after, effects) = tick(standing.clone(), 60);
     assert_eq!((after, effects), (standing, Vec::new()));
