@@ -13,6 +13,7 @@
 )]
 
 mod alerts;
+mod answers;
 mod bad_luck;
 mod cards;
 mod delivery;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use larkhorn::domain::{Clock, Incident, RecordedEntry, Urgent};
+use larkhorn::domain::{Action, Actor, Answer, Clock, Incident, IncidentId, RecordedEntry, Urgent, Via};
 use larkhorn::feishu::{Cards, Client, ClientConfig, Observer};
 use larkhorn::rules::{RuleSet, SourceFile};
 use larkhorn::sandbox::{Account, Fault, Limits, Message, Options, Outcome, Pinned, Running, Sandbox};
@@ -196,6 +196,25 @@ impl World {
     pub(crate) async fn decide(&self) {
         let engine = self.engine();
         while engine.turn(self.now()).await.unwrap() {}
+    }
+
+    /// Somebody does something about an incident, and all that follows at once happens.
+    pub(crate) async fn act(&mut self, id: IncidentId, action: Action, name: &str) -> Answer {
+        self.press(id, action, name, None).await
+    }
+
+    /// The same with a button drawn in that epoch.
+    pub(crate) async fn press(
+        &mut self,
+        id: IncidentId,
+        action: Action,
+        name: &str,
+        epoch: Option<u64>,
+    ) -> Answer {
+        let actor = Actor { name: name.to_owned(), known: true, via: Via::Card };
+        let done = self.engine().act(id, &action, &actor, epoch, self.now()).await.unwrap();
+        self.settle().await;
+        done.unwrap().0
     }
 
     /// Everything that can happen without time passing happens.
