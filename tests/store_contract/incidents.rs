@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use larkhorn::domain::{
-    Fact, Fingerprint, Happening, Incident, IncidentId, IncidentKey, Ladder, MemberState, Phase,
-    RecordedEntry, TimelineEntry, Urgent,
+    Fact, Fingerprint, Happening, Hold, Incident, IncidentId, IncidentKey, Ladder, MemberState, Phase,
+    RecordedEntry, Response, TimelineEntry, Urgent, Via,
 };
 use larkhorn::store::{Backlog, Change, Commit, Lookup, PinChange, Store};
 
@@ -31,8 +31,23 @@ pub(crate) async fn an_incident_comes_back_as_it_was_committed(db: &impl Databas
     let mut over = resolved(incident("over"), 9);
     over.standing.opened_at = exact;
 
+    let mut closed = incident("closed");
+    closed.standing.response = Response::Resolved { at: exact, by: Some("lin \"李\"".to_owned()) };
+    closed.standing.ladder = Ladder::Idle;
+    closed.standing.due_at = None;
+    let mut taken = incident("taken");
+    taken.standing.ladder = Ladder::Spent;
+    taken.standing.response =
+        Response::Acknowledged { by: "lin".to_owned(), at: at(1), expires_at: Some(exact), reminded: true };
+    taken.standing.hold = Some(Hold::Unlisted { since: at(2), stale_at: exact });
+    let mut asleep = incident("asleep");
+    asleep.standing.paged.clear();
+    asleep.standing.hold = Some(Hold::Snoozed { by: "王芳".to_owned(), until: exact });
+    let mut silenced = incident("silenced");
+    silenced.standing.hold = Some(Hold::Silenced { by: "lin".to_owned(), until: exact });
+
     let store = db.open();
-    let changes = [waiting, exhausted, over].map(change).to_vec();
+    let changes = [waiting, exhausted, over, closed, taken, asleep, silenced].map(change).to_vec();
     let written = store.commit(commit(0, changes.clone())).await.unwrap();
     drop(store);
     let store = db.open();
@@ -177,12 +192,22 @@ pub(crate) async fn alerts_are_replaced_one_by_one_and_read_firing_first(db: &im
 
 pub(crate) async fn incidents_are_listed_newest_first_by_phase_and_page(db: &impl Database) {
     let store = db.open();
-    let changes = vec![change(incident("a")), change(resolved(incident("b"), 1)), change(incident("c"))];
-    let [a, b, c] = store.commit(commit(0, changes)).await.unwrap().try_into().unwrap();
+    let mut taken = incident("d");
+    taken.standing.response =
+        Response::Acknowledged { by: "lin".to_owned(), at: at(1), expires_at: None, reminded: false };
+    let mut asleep = incident("e");
+    asleep.standing.hold = Some(Hold::Snoozed { by: "lin".to_owned(), until: at(9) });
+    let mut unlisted = incident("a");
+    unlisted.standing.hold = Some(Hold::Unlisted { since: at(1), stale_at: at(9) });
+    let over = resolved(incident("b"), 1);
+    let changes = [asleep, taken, unlisted, over, incident("c")].map(change).to_vec();
+    let [asleep, taken, a, b, c] = store.commit(commit(0, changes)).await.unwrap().try_into().unwrap();
     for (phase, before, limit, expected) in [
-        (None, None, 10, vec![c, b, a]),
+        (None, None, 10, vec![c, b, a, taken, asleep]),
         (None, None, 2, vec![c, b]),
-        (None, Some(c), 10, vec![b, a]),
+        (None, Some(b), 10, vec![a, taken, asleep]),
+        (Some(Phase::Acknowledged), None, 10, vec![taken]),
+        (Some(Phase::Snoozed), None, 10, vec![asleep]),
         (Some(Phase::Triggered), None, 10, vec![c, a]),
         (Some(Phase::Triggered), Some(c), 10, vec![a]),
         (Some(Phase::Resolved), None, 10, vec![b]),
@@ -201,6 +226,8 @@ pub(crate) async fn a_timeline_reads_back_in_order_of_time(db: &impl Database) {
         Happening::Stepped { step: 0, round: 2, urgent: Urgent::Sms, people: vec!["lin".to_owned()] },
         Happening::Buzzed { urgent: Urgent::Phone, people: vec![], refused: vec!["1".to_owned()] },
         Happening::Exhausted,
+        Happening::CatchAll { times: 3, urgent: Urgent::Phone, people: vec!["lin".to_owned()] },
+        Happening::Snoozed { by: "王芳".to_owned(), via: Via::Reply, until: at(90) },
     ];
     let entries: Vec<_> = happened
         .iter()

@@ -109,6 +109,7 @@ contract!(
         reports::edits_of_a_card_that_is_never_posted_go_away,
         reports::a_report_on_a_job_that_is_gone_changes_nothing,
         pins::people_are_wanted_as_long_as_one_incident_wants_them,
+        pins::whoever_answers_keeps_their_pins_and_others_lose_theirs,
         pins::a_change_of_pins_while_they_are_worked_on_runs_again,
         pins::reconciling_finds_every_place_that_differs,
         pins::an_unsure_pin_is_settled_after_a_crash,

@@ -17,14 +17,16 @@ pub(crate) async fn urgent_jobs_go_first_and_within_one_priority_the_oldest(db: 
         post(&chat("second card")),
         Job::Pin { to: chat("pin") },
         buzz(&chat("phone"), Urgent::Phone),
+        Job::Remind { to: chat("reminder"), person: person("王芳") },
     ];
     open_with(&*store, "g", jobs).await;
     let first = claim_some(&*store, 0, 3).await;
-    let rest = claim_some(&*store, 0, 3).await;
+    let rest = claim_some(&*store, 0, 4).await;
     let order: Vec<_> = first.iter().chain(&rest).map(|claim| claim.job.to().clone()).collect();
-    assert_eq!(order, ["phone", "sms", "first card", "second card", "pin"].map(chat));
+    assert_eq!(order, ["phone", "sms", "first card", "second card", "reminder", "pin"].map(chat));
     assert_eq!(first[0].job, buzz(&chat("phone"), Urgent::Phone));
-    assert!(first[0].incident.is_some() && rest[1].incident.is_none(), "a pin belongs to its place");
+    assert_eq!(rest[1].job, Job::Remind { to: chat("reminder"), person: person("王芳") });
+    assert!(first[0].incident.is_some() && rest[2].incident.is_none(), "a pin belongs to its place");
     assert_eq!((first[0].created_at, first[0].attempts, first[0].interrupted), (at(0), 0, false));
 }
 

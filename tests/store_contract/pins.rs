@@ -54,6 +54,20 @@ pub(crate) async fn people_are_wanted_as_long_as_one_incident_wants_them(db: &im
     assert_eq!(store.reconcile_pins(at(5)).await.unwrap(), 0);
 }
 
+pub(crate) async fn whoever_answers_keeps_their_pins_and_others_lose_theirs(db: &impl Database) {
+    let store = db.open();
+    let held = put(&*store, wanting(incident("a"), &["lin", "mara"])).await;
+    put(&*store, wanting(incident("b"), &["mara"])).await;
+    work(&*store, 1, &[("lin", PinState::On), ("mara", PinState::On)]).await;
+    let answered = Change { pins: PinChange::ReleaseOthers("mara".to_owned()), ..change(held) };
+    let held = put(&*store, answered).await;
+    assert_eq!(now(&*store).await, pins(&["mara"], &["lin", "mara"]));
+    work(&*store, 2, &[("lin", PinState::Off)]).await;
+    let stranger = Change { pins: PinChange::ReleaseOthers("otto".to_owned()), ..change(held) };
+    put(&*store, stranger).await;
+    assert_eq!(now(&*store).await, pins(&["mara"], &["mara"]), "the other incident still wants it");
+}
+
 pub(crate) async fn a_change_of_pins_while_they_are_worked_on_runs_again(db: &impl Database) {
     let store = db.open();
     let held = put(&*store, wanting(incident("a"), &["lin"])).await;
