@@ -118,12 +118,6 @@ impl Parts {
             tracing::warn!("{warning}");
         }
         let cards = first_cards(&settings)?;
-        if settings.feishu.events == Events::LongConnection {
-            tracing::warn!(
-                "feishu.events is long_connection, which this version does not speak: cards show no buttons to \
-                 answer with; set it to http with verification_token and encrypt_key, or to off"
-            );
-        }
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         metrics.reloaded(true);
         let client = connect(&settings, &metrics)?;
@@ -191,6 +185,12 @@ impl Parts {
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped)),
         ];
+        if settings.feishu.events == Events::LongConnection {
+            tracing::warn!(
+                "feishu.events is long_connection, which this version does not speak: cards show no buttons to \
+                 answer with; set it to http with verification_token and encrypt_key, or to off"
+            );
+        }
         tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
         Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload })
     }

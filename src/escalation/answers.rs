@@ -47,10 +47,14 @@ fn refusal(standing: &Standing, action: &Action, actor: &Actor, epoch: Option<u6
         Action::Acknowledge if acknowledged => Some(Answer::Already { by: holder }),
         Action::Unacknowledge if holder.is_none() => Some(Answer::Already { by: None }),
         Action::Escalate | Action::Unacknowledge => None,
-        _ if standing.severity.acknowledge_by_targets && !standing.paged.contains(&actor.name) => {
-            Some(Answer::NotAllowed)
+        Action::Acknowledge
+        | Action::Snooze { .. }
+        | Action::Resolve
+        | Action::HandOver { .. }
+        | Action::Silence { .. } => {
+            let stranger = standing.severity.acknowledge_by_targets && !standing.paged.contains(&actor.name);
+            stranger.then_some(Answer::NotAllowed)
         }
-        _ => None,
     }
 }
 

@@ -176,7 +176,7 @@ fn the_demo_is_quick_and_leaves_nothing_behind() {
     assert_eq!((ran.code, ran.complaints.len()), (Some(0), 0), "{ran:?}");
     assert!(took < DEMO, "the demo took {took:?}");
     assert!(
-        ran.out.contains("Lin's phone rings") && ran.out.contains("the same card turns green"),
+        ran.out.contains("Mara's phone rings") && ran.out.contains("the same card turns green"),
         "{ran:?}"
     );
     for left in [&folder, &temporary] {

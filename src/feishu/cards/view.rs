@@ -209,8 +209,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
         Ladder::Waiting { step, .. } if standing.last_step.is_some() => Some(usize::from(step) + 1),
         Ladder::Gathering | Ladder::Waiting { .. } | Ladder::Spent | Ladder::Exhausted | Ladder::Idle => None,
     };
-    let (severity_colour, exhausted) =
-        (severity_colour(&standing.severity), standing.ladder == Ladder::Exhausted);
+    let severity_colour = severity_colour(&standing.severity);
     View {
         id: incident.id.map(|id| id.to_string()).unwrap_or_default(),
         title: title(incident),
@@ -222,7 +221,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
             [] | [_, ..] => String::new(),
         },
         severity: shown_in_line(&standing.severity.name, NAME_CHARS),
-        colour: match (standing.phase(), exhausted) {
+        colour: match (standing.phase(), standing.ladder == Ladder::Exhausted) {
             (Phase::Resolved, _) => "green",
             (Phase::Snoozed, _) => "grey",
             (Phase::Acknowledged, _) => "blue",
@@ -236,7 +235,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
         holder: shown_in_line(standing.holder().unwrap_or_default(), NAME_CHARS),
         until: until(standing).map(|at| at.to_string()),
         buttons: incident.id.filter(|_| buttons).map(|id| button_views(id, standing)).unwrap_or_default(),
-        exhausted,
+        exhausted: standing.ladder == Ladder::Exhausted,
         place: place(&incident.labels),
         rule: shown_in_line(&incident.key.rule, NAME_CHARS),
         source: shown_in_line(&incident.source, NAME_CHARS),
