@@ -18,6 +18,16 @@ use super::{cards, incidents, pins};
 use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Person, Phase, Urgent};
 use crate::store::{Claim, JobEnd, NewJob, Report, StoreError};
 
+/// The place of a job that happens nowhere in Feishu.
+const NOWHERE: &str = "";
+
+#[derive(Serialize, Deserialize)]
+struct SilenceRow<'a> {
+    until: String,
+    #[serde(borrow)]
+    author: Cow<'a, str>,
+}
+
 /// What a buzz needs besides its place.
 #[derive(Serialize, Deserialize)]
 struct BuzzRow<'a> {
@@ -39,11 +49,19 @@ fn details(job: &Job) -> Result<Option<String>, StoreError> {
         })
         .map(Some),
         Job::Remind { to: _, person } => to_json(&PersonRow::from(person)).map(Some),
+        Job::Silence { until, author } => {
+            to_json(&SilenceRow { until: stamp(*until), author: author.into() }).map(Some)
+        }
         Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Ok(None),
     }
 }
 
-fn job(kind: &str, to: Destination, details: Option<&str>) -> Result<Job, StoreError> {
+fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, StoreError> {
+    if let ("silence", Some(details)) = (kind, details) {
+        let row: SilenceRow<'_> = from_json("silence", details)?;
+        return Ok(Job::Silence { until: instant(&row.until)?, author: row.author.into_owned() });
+    }
+    let to = place(key)?;
     Ok(match (kind, details) {
         ("post", _) => Job::Post { to },
         ("edit", _) => Job::Edit { to },
@@ -76,10 +94,10 @@ pub(super) fn put(
     new: &NewJob,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let key = place_key(new.job.to())?;
+    let key = new.job.to().map_or_else(|| Ok(NOWHERE.to_owned()), place_key)?;
     let owner = match &new.job {
         Job::Pin { .. } => None,
-        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } | Job::Remind { .. } => {
+        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } | Job::Remind { .. } | Job::Silence { .. } => {
             incident.map(|id| id.0)
         }
     };
@@ -101,6 +119,7 @@ pub(super) fn put(
             hurry(conn, owner, &key, new.priority)?;
             (true, queue_at(conn, owner, &key)?, false)
         }
+        Job::Silence { .. } => (false, false, false),
     };
     if folded {
         return Ok(());
@@ -198,7 +217,7 @@ fn ready(row: &Row<'_>) -> Result<Ready, StoreError> {
     let claim = Claim {
         id: JobId(job_row.id),
         incident: job_row.owner.map(IncidentId),
-        job: job(&job_row.kind, place(&job_row.place)?, row.get_ref(4)?.as_str_or_null()?)?,
+        job: job(&job_row.kind, &job_row.place, row.get_ref(4)?.as_str_or_null()?)?,
         uuid: row.get_ref(5)?.as_str()?.parse().map_err(|e| unreadable("job", e))?,
         attempts: row.get(6)?,
         interrupted: row.get(7)?,
@@ -365,7 +384,7 @@ fn repeat(conn: &Connection, job: &JobRow, now: Timestamp) -> Result<bool, Store
 /// Takes a job out and lets the next one of its place have its turn.
 fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     conn.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([job.id])?;
-    if job.kind == "edit" || job.kind == "pin" {
+    if matches!(job.kind.as_str(), "edit" | "pin" | "silence") {
         return Ok(());
     }
     next_turn(conn, job)?;
