@@ -34,6 +34,7 @@ pub use clock::SystemClock;
 pub use files::{CheckedRules, read_rules};
 pub use trial::{Trial, send_test};
 
+use crate::alertmanager;
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
 use crate::feishu::{self, Cards, Client, ClientConfig};
@@ -46,9 +47,9 @@ use crate::telemetry::Metrics;
 use crate::worker::courier::Courier;
 use crate::worker::engine::Engine;
 
-/// For a whole call to Feishu, in seconds. Shorter than a job's lease.
+/// For a whole call to Feishu or Alertmanager, in seconds. Shorter than a job's lease.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// For connecting to Feishu.
+/// For connecting to either.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a stop waits for the engine and the courier.
 const DRAIN: Duration = Duration::from_secs(9);
@@ -72,6 +73,7 @@ struct Parts {
     cards: Arc<ArcSwap<Cards>>,
     metrics: Metrics,
     client: Client,
+    alertmanager: Option<alertmanager::Client>,
     store: Arc<SqliteStore>,
 }
 
@@ -121,6 +123,7 @@ impl Parts {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         metrics.reloaded(true);
         let client = connect(&settings, &metrics)?;
+        let alertmanager = connect_alertmanager(&settings)?;
         let StoreUrl::Sqlite(path) = &settings.store;
         let store = SqliteStore::open(path, Retention::default())
             .context("cannot open the store; store.url names its file")?;
@@ -132,26 +135,31 @@ impl Parts {
             clock,
             metrics,
             client,
+            alertmanager,
         })
     }
 
     /// Lets everything loose.
     fn run(self, listener: TcpListener) -> anyhow::Result<Running> {
-        let Self { settings, clock, rules, cards, metrics, client, store } = self;
+        let Self { settings, clock, rules, cards, metrics, client, alertmanager, store } = self;
         let addr = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let shared: Arc<dyn Store> = store.clone();
-        let engine =
-            Arc::new(Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone()));
-        let courier = Arc::new(Courier::new(
+        let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
+        let courier = Courier::new(
             shared.clone(),
             client.clone(),
             cards.clone(),
             metrics.clone(),
             clock.clone(),
             settings.feishu.urgent_via,
-        ));
+        );
+        let (engine, courier) = match alertmanager {
+            Some(there) => (engine.with_alertmanager(there.clone()), courier.with_alertmanager(there)),
+            None => (engine, courier),
+        };
+        let (engine, courier) = (Arc::new(engine), Arc::new(courier));
         let conversation = Arc::new(conversation::Conversation {
             engine: engine.clone(),
             courier: courier.clone(),
@@ -263,6 +271,18 @@ fn connect(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Client> {
         connect_timeout: CONNECT_TIMEOUT,
     };
     Ok(Client::new(config, Arc::new(Counted(metrics.clone())))?)
+}
+
+/// A client to the Alertmanager of the settings, if they name one.
+fn connect_alertmanager(settings: &Settings) -> anyhow::Result<Option<alertmanager::Client>> {
+    let Some(url) = settings.alertmanager_url.clone() else { return Ok(None) };
+    let config = alertmanager::ClientConfig {
+        url,
+        bearer_token: None,
+        timeout: CALL_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
+    };
+    Ok(Some(alertmanager::Client::new(&config)?))
 }
 
 /// Two HTTP workers do: the work of a request is a few microseconds and a wait for the disk.

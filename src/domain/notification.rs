@@ -44,6 +44,13 @@ pub enum Job {
         /// The chat, or the conversation with the bot.
         to: Destination,
     },
+    /// Silence the incident's alerts in Alertmanager.
+    Silence {
+        /// Until then; also says for which hold of the incident.
+        until: Timestamp,
+        /// Who wants it.
+        author: String,
+    },
 }
 
 impl Job {
@@ -55,22 +62,24 @@ impl Job {
             Self::Buzz { .. } => "buzz",
             Self::Remind { .. } => "remind",
             Self::Pin { .. } => "pin",
+            Self::Silence { .. } => "silence",
         }
     }
 
-    /// Where it happens.
-    pub fn to(&self) -> &Destination {
+    /// Where in Feishu it happens; `None`: elsewhere.
+    pub fn to(&self) -> Option<&Destination> {
         match self {
             Self::Post { to }
             | Self::Edit { to }
             | Self::Buzz { to, .. }
             | Self::Remind { to, .. }
-            | Self::Pin { to } => to,
+            | Self::Pin { to } => Some(to),
+            Self::Silence { .. } => None,
         }
     }
 
     /// What goes first when not everything can: phone, SMS and app buzzes, then
-    /// new cards, edits, pins. 0 is the most urgent. A card that a buzz waits
+    /// new cards, silences, edits, pins. 0 is the most urgent. A card that a buzz waits
     /// for takes the buzz's class, so pass the loudest buzz that hangs on it.
     pub fn priority(&self, loudest: Urgent) -> u8 {
         let buzz = |urgent: Urgent| match urgent {
@@ -83,6 +92,7 @@ impl Job {
             Self::Buzz { urgent, .. } => buzz(*urgent),
             Self::Post { .. } => buzz(loudest),
             Self::Remind { .. } => buzz(Urgent::App),
+            Self::Silence { .. } => buzz(Urgent::None),
             Self::Edit { .. } => 4,
             Self::Pin { .. } => 5,
         }

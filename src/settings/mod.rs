@@ -45,7 +45,8 @@ pub struct Settings {
     /// How times read on cards and pages.
     pub timezone: TimeZone,
     /// Alertmanager's base URL without a trailing slash; `None`: no silences.
-    pub alertmanager_url: Option<String>,
+    /// May hold a user name and password.
+    pub alertmanager_url: Option<SecretString>,
     /// A rules file or a folder of `*.yaml`.
     pub rules: PathBuf,
     /// Folder of templates that override the shipped ones; need not exist.

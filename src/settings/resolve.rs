@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use secrecy::SecretString;
 
 use super::raw::{Raw, RawBasic, RawFeishu, RawServer, RawWebhook, Secret};
 use super::secrets::secret;
@@ -30,7 +31,8 @@ pub(super) fn resolve(raw: Raw) -> Result<Settings, SettingsError> {
         feishu: feishu(raw.feishu, &mut problems),
         timezone: problems.take(Some(timezone(raw.timezone.as_deref())).transpose(), TimeZone::UTC),
         alertmanager_url: problems
-            .optional(raw.alertmanager.url.map(|u| base_url("alertmanager.url", &u)).transpose()),
+            .optional(raw.alertmanager.url.map(|u| base_url("alertmanager.url", &u)).transpose())
+            .map(SecretString::from),
         rules: raw.rules.unwrap_or_else(|| "rules".into()).into(),
         templates: raw.templates.unwrap_or_else(|| "templates".into()).into(),
     };
@@ -53,12 +55,7 @@ impl Problems {
         })
     }
 
-    fn secret(
-        &mut self,
-        key: &str,
-        given: Option<Secret>,
-        file: Option<String>,
-    ) -> Option<secrecy::SecretString> {
+    fn secret(&mut self, key: &str, given: Option<Secret>, file: Option<String>) -> Option<SecretString> {
         let read = secret(key, given, file);
         self.optional(read)
     }

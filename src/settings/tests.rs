@@ -72,7 +72,7 @@ fn nothing_set_means_the_defaults_of_the_contract() {
     assert_eq!(settings.feishu.urgent_via, UrgentVia::Reply);
     assert_eq!(settings.feishu.locale, Locale::ZhCn);
     assert_eq!(settings.timezone.iana_name(), Some("Asia/Shanghai"));
-    assert_eq!(settings.alertmanager_url, None);
+    assert!(settings.alertmanager_url.is_none());
     assert_eq!(settings.rules, folder.path().join("rules"), "beside the file");
     assert_eq!(settings.templates, folder.path().join("templates"));
 }
@@ -135,7 +135,8 @@ fn every_key_of_the_contract_is_read() {
         (Events::Http, UrgentVia::Message, Locale::En)
     );
     assert_eq!(settings.timezone.iana_name(), Some("Europe/Berlin"));
-    assert_eq!(settings.alertmanager_url.as_deref(), Some("http://localhost:9093/am"));
+    let alertmanager = settings.alertmanager_url.as_ref().map(ExposeSecret::expose_secret);
+    assert_eq!(alertmanager, Some("http://localhost:9093/am"));
     assert_eq!(settings.rules, PathBuf::from("/etc/rules"));
     assert_eq!(settings.templates, PathBuf::from("/etc/templates"));
 }

@@ -323,6 +323,7 @@ async fn names_of_the_api_have_words_in_both_languages() {
         Job::Buzz { to: chat.clone(), people: Vec::new(), urgent: Urgent::App, step: 0, round: 0 },
         Job::Remind { to: chat.clone(), person },
         Job::Pin { to: chat },
+        Job::Silence { until: Timestamp::UNIX_EPOCH, author: "lin".into() },
     ];
     for language in LANGUAGES {
         let tables: [(&str, Vec<&str>); 3] = [

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,6 +75,17 @@ impl Alerting {
     /// is critical.
     pub(crate) fn checkouts_fail(&self, case: &str, percent: f64) {
         self.rates.lock().unwrap().insert(case.to_owned(), percent);
+    }
+
+    /// Where Alertmanager is.
+    pub(crate) fn alertmanager(&self) -> String {
+        format!("http://{}", self.alertmanager)
+    }
+
+    /// What its API answers to a `GET`.
+    pub(crate) async fn ask(&self, what: &str) -> Vec<Value> {
+        let url = format!("{}/api/v2/{what}", self.alertmanager());
+        self.http.get(url).send().await.unwrap().json().await.unwrap()
     }
 
     /// How often Alertmanager called the pager in vain.

@@ -40,6 +40,13 @@ impl Pager {
         Self { process: None, address, http, folder }
     }
 
+    /// From its next start on it knows that Alertmanager.
+    pub(crate) fn knows_alertmanager(&self, url: &str) {
+        let file = self.folder.path().join("larkhorn.yaml");
+        let settings = fs::read_to_string(&file).unwrap();
+        fs::write(file, format!("{settings}alertmanager: {{url: \"{url}\"}}\n")).unwrap();
+    }
+
     /// Starts it and waits until it answers.
     pub(crate) async fn start(&mut self) {
         let mut command = Command::new(LARKHORN);

@@ -17,7 +17,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::alerting::Alerting;
+use crate::pager::Pager;
 use crate::patience::eventually;
+use crate::phones::Phones;
 use crate::ports::free_address;
 use crate::process::Process;
 
@@ -141,6 +144,40 @@ async fn a_silence_is_made_once_mutes_its_alert_and_no_other_and_is_ended() {
         alertmanager.state(&alert).await == Some(AlertState::Firing)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_silences_an_incident_silences_its_alerts_in_alertmanager() {
+    let phones = Phones::on();
+    let mut pager = Pager::new(&phones.url());
+    let alerting = Alerting::start(&pager, "2s").await;
+    pager.knows_alertmanager(&alerting.alertmanager());
+    pager.start().await;
+    alerting.checkouts_fail("monday", 7.5);
+    eventually("a red card", async || phones.shows("in monday", "red")).await;
+    eventually("a phone to ring", async || phones.sandbox.buzzes().len() == 1).await;
+
+    let wish = json!({"by": "lin", "for": "1h"}).to_string();
+    let (status, answer) = pager.post("/api/v1/incidents/INC-1/silence", wish).await;
+    assert_eq!(status, 200, "{answer}");
+    eventually("the alert to be muted", async || {
+        let alerts = alerting.ask("alerts").await;
+        alerts.len() == 1 && alerts[0]["status"]["state"] == "suppressed"
+    })
+    .await;
+    eventually("a grey card", async || phones.shows("in monday", "grey")).await;
+    pager.quiet().await;
+    let made = alerting.ask("silences").await;
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert_eq!(made[0]["createdBy"], "lin");
+    let comment = made[0]["comment"].as_str().unwrap();
+    assert!(comment.starts_with("INC-1 CheckoutErrorRate · lin · "), "{comment}");
+    let matchers = made[0]["matchers"].as_array().unwrap();
+    let named: Vec<_> = matchers.iter().map(|matcher| matcher["name"].as_str().unwrap()).collect();
+    assert!(["alertname", "case", "severity", "team"].iter().all(|name| named.contains(name)), "{named:?}");
+
+    assert_eq!(pager.states("case", "monday").await, ["snoozed"]);
+    assert_eq!((phones.cards().len(), phones.sandbox.buzzes().len()), (1, 1));
 }
 
 #[tokio::test]

@@ -93,6 +93,7 @@ contract!(
         outbox::lanes_of_other_places_and_incidents_do_not_wait,
         outbox::a_claimed_job_is_given_out_again_only_after_its_lease,
         outbox::a_claim_of_a_dead_process_shows_as_interrupted,
+        outbox::silences_wait_for_no_lane_and_come_back_as_they_were,
         outbox::buzzes_are_dropped_once_the_incident_is_resolved,
         outbox::a_dropped_buzz_frees_the_more_urgent_one_behind_it,
         outbox::edits_fold_and_wait_for_their_card,

@@ -171,7 +171,7 @@ impl<'a, D: Database> World<'a, D> {
         let jobs: Vec<_> = change.jobs.iter().map(|new| new.job.clone()).collect();
         let id = self.store().commit(commit(self.second, vec![change])).await.unwrap()[0];
         for job in jobs {
-            self.lanes.entry((id, job.to().clone())).or_default().push_back(job);
+            self.lanes.entry((id, job.to().unwrap().clone())).or_default().push_back(job);
         }
         id
     }
@@ -187,7 +187,7 @@ impl<'a, D: Database> World<'a, D> {
                 assert!(before.free_at <= self.second, "given out twice within a lease: {claim:?}");
                 assert_eq!(before.claim.uuid, claim.uuid);
             }
-            self.forget_moot(claim.incident.unwrap(), claim.job.to());
+            self.forget_moot(claim.incident.unwrap(), claim.job.to().unwrap());
             self.check_turn(&claim);
             self.held.push(Held { claim, free_at: self.second + 10 });
         }
@@ -196,7 +196,7 @@ impl<'a, D: Database> World<'a, D> {
     /// A post or buzz must be the first of its lane.
     fn check_turn(&self, claim: &Claim) {
         if matches!(claim.job, Job::Post { .. } | Job::Buzz { .. }) {
-            let lane = (claim.incident.unwrap(), claim.job.to().clone());
+            let lane = (claim.incident.unwrap(), claim.job.to().unwrap().clone());
             assert_eq!(self.lanes[&lane].front(), Some(&claim.job), "out of turn");
         }
     }
@@ -227,14 +227,15 @@ impl<'a, D: Database> World<'a, D> {
         let id = claim.incident.unwrap();
         if end == JobEnd::Done && matches!(claim.job, Job::Post { .. } | Job::Edit { .. }) {
             let shown_version = load(self.store(), id).await.version;
-            report.card = Some(Card { posted_at: at(self.second), ..card(claim.job.to(), shown_version) });
+            report.card =
+                Some(Card { posted_at: at(self.second), ..card(claim.job.to().unwrap(), shown_version) });
         }
         self.store().report(report).await.unwrap();
         if end == JobEnd::Held {
             return;
         }
         self.held.swap_remove(nth);
-        let lane = self.lanes.get_mut(&(id, claim.job.to().clone()));
+        let lane = self.lanes.get_mut(&(id, claim.job.to().unwrap().clone()));
         if end == JobEnd::Done
             && let Some(lane) = lane
             && lane.front() == Some(&claim.job)

@@ -1,5 +1,6 @@
 //! Jobs are given out in the right order, to one at a time, and never lost.
 
+use jiff::SignedDuration;
 use larkhorn::domain::{Destination, Job, Urgent};
 use larkhorn::store::{Change, JobEnd, NewJob};
 
@@ -22,7 +23,7 @@ pub(crate) async fn urgent_jobs_go_first_and_within_one_priority_the_oldest(db: 
     open_with(&*store, "g", jobs).await;
     let first = claim_some(&*store, 0, 3).await;
     let rest = claim_some(&*store, 0, 4).await;
-    let order: Vec<_> = first.iter().chain(&rest).map(|claim| claim.job.to().clone()).collect();
+    let order: Vec<_> = first.iter().chain(&rest).map(|claim| claim.job.to().unwrap().clone()).collect();
     assert_eq!(order, ["phone", "sms", "first card", "second card", "reminder", "pin"].map(chat));
     assert_eq!(first[0].job, buzz(&chat("phone"), Urgent::Phone));
     assert_eq!(rest[1].job, Job::Remind { to: chat("reminder"), person: person("王芳") });
@@ -82,6 +83,21 @@ pub(crate) async fn a_claim_of_a_dead_process_shows_as_interrupted(db: &impl Dat
     );
     assert_eq!((again[0].id, again[0].uuid), (first.id, first.uuid));
     assert_ne!(again[0].uuid, again[1].uuid);
+}
+
+pub(crate) async fn silences_wait_for_no_lane_and_come_back_as_they_were(db: &impl Database) {
+    let store = db.open();
+    let until = at(3_600) + SignedDuration::from_nanos(1);
+    let silence = Job::Silence { until, author: "林 (飞书)".to_owned() };
+    let id = open_with(&*store, "g", vec![post(&chat("oc_1")), silence.clone(), silence.clone()]).await;
+    let claims = claim(&*store, 0).await;
+    assert_eq!(kinds(&claims), ["post", "silence", "silence"]);
+    assert_eq!((&claims[1].job, claims[1].incident), (&silence, Some(id)));
+    assert_ne!(claims[1].uuid, claims[2].uuid, "each wish is one of its own");
+    for claimed in &claims[1..] {
+        done(&*store, claimed, 1).await;
+    }
+    assert_eq!(store.backlog().await.unwrap().outbox, 1);
 }
 
 pub(crate) async fn buzzes_are_dropped_once_the_incident_is_resolved(db: &impl Database) {

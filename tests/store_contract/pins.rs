@@ -89,14 +89,14 @@ pub(crate) async fn reconciling_finds_every_place_that_differs(db: &impl Databas
     let held = put(&*store, Change { pins: PinChange::Add(wanted), ..change(incident("a")) }).await;
     for claimed in claim(&*store, 0).await {
         let on = vec![(person("mara"), PinState::On)];
-        let settled = *claimed.job.to() != chat("oc_2");
+        let settled = *claimed.job.to().unwrap() != chat("oc_2");
         let pins = if settled { on } else { Vec::new() };
         store.report(Report { pins, ..ended(claimed.id, 1, JobEnd::Done) }).await.unwrap();
     }
     assert_eq!(store.reconcile_pins(at(2)).await.unwrap(), 1);
     assert_eq!(store.reconcile_pins(at(2)).await.unwrap(), 1, "still one, and one job");
     let missing = claim_one(&*store, 2).await;
-    assert_eq!(missing.job.to(), &chat("oc_2"));
+    assert_eq!(missing.job.to().unwrap(), &chat("oc_2"));
     done(&*store, &missing, 3).await;
 
     store.commit(commit(4, vec![releasing(held)])).await.unwrap();

@@ -174,7 +174,9 @@ pub(crate) async fn open_with(store: &dyn Store, group: &str, jobs: Vec<Job>) ->
 pub(crate) fn new_job(job: Job) -> NewJob {
     let loudest = match &job {
         Job::Buzz { urgent, .. } => *urgent,
-        Job::Post { .. } | Job::Edit { .. } | Job::Remind { .. } | Job::Pin { .. } => Urgent::App,
+        Job::Post { .. } | Job::Edit { .. } | Job::Remind { .. } | Job::Pin { .. } | Job::Silence { .. } => {
+            Urgent::App
+        }
     };
     NewJob { priority: job.priority(loudest), job, run_at: at(0) }
 }

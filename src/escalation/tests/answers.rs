@@ -9,13 +9,13 @@ fn person(name: &str) -> Actor {
 }
 
 /// What becomes of it when somebody does something at a minute, without a button.
-fn does(standing: Standing, name: &str, action: Action, minute: i64) -> (Standing, Vec<Effect>, Answer) {
-    act(standing, &action, &person(name), None, &EVERYBODY, at(minute))
+fn does(standing: Standing, name: &str, action: &Action, minute: i64) -> (Standing, Vec<Effect>, Answer) {
+    act(standing, action, &person(name), None, &EVERYBODY, at(minute))
 }
 
 /// The same, where it is done.
-fn done(standing: Standing, name: &str, action: Action, minute: i64) -> (Standing, Vec<Effect>) {
-    let (standing, effects, answer) = does(standing, name, action, minute);
+fn done(standing: Standing, name: &str, action: &Action, minute: i64) -> (Standing, Vec<Effect>) {
+    let (standing, effects, answer) = does(standing, name, &action, minute);
     assert_eq!(answer, Answer::Done);
     (standing, effects)
 }
@@ -24,7 +24,7 @@ fn done(standing: Standing, name: &str, action: Action, minute: i64) -> (Standin
 fn acknowledged(timeout: Option<SignedDuration>) -> Standing {
     let (mut standing, _) = opened(ladder(), "critical");
     standing.severity.ack_timeout = timeout;
-    done(standing, "lin", Action::Acknowledge, 1).0
+    done(standing, "lin", &Action::Acknowledge, 1).0
 }
 
 /// Everything that is paged from a minute to another, as `minute who@how`, and the end.
@@ -45,7 +45,7 @@ fn snooze(minutes: i64) -> Action {
 #[test]
 fn an_acknowledge_stops_the_ladder_and_takes_the_pins_of_others_off() {
     let (standing, _) = opened(ladder(), "critical");
-    let (standing, effects) = done(standing, "lin", Action::Acknowledge, 1);
+    let (standing, effects) = done(standing, "lin", &Action::Acknowledge, 1);
     assert_eq!((standing.phase(), standing.holder()), (Phase::Acknowledged, Some("lin")));
     assert!(effects.contains(&Effect::Unpin { keep: Some("lin".into()) }));
     assert!(effects.contains(&Effect::Refresh) && !effects.contains(&Effect::Announce));
@@ -58,7 +58,7 @@ fn an_acknowledge_while_alerts_are_gathered_posts_the_card() {
     let gathering =
         Observation { group_wait: SignedDuration::from_mins(5), ..seen(vec![firing(1, "critical")]) };
     let (standing, _) = open(&gathering, &EVERYBODY, at(0)).unwrap();
-    let (standing, effects) = done(standing, "lin", Action::Acknowledge, 1);
+    let (standing, effects) = done(standing, "lin", &Action::Acknowledge, 1);
     assert!(effects.contains(&Effect::Announce) && pages(&effects).is_empty());
     assert_eq!(tick(standing, 5).1, Vec::new());
 }
@@ -66,7 +66,7 @@ fn an_acknowledge_while_alerts_are_gathered_posts_the_card() {
 #[test]
 fn the_first_answer_wins_and_later_ones_learn_whose_it_was() {
     let standing = acknowledged(None);
-    let (after, effects, answer) = does(standing.clone(), "mara", Action::Acknowledge, 2);
+    let (after, effects, answer) = does(standing.clone(), "mara", &Action::Acknowledge, 2);
     assert_eq!(answer, Answer::Already { by: Some("lin".into()) });
     assert_eq!((after, effects), (standing, Vec::new()));
 }
@@ -75,7 +75,7 @@ fn the_first_answer_wins_and_later_ones_learn_whose_it_was() {
 fn a_button_of_an_earlier_answer_is_void_whatever_it_says() {
     let (standing, _) = opened(ladder(), "critical");
     let drawn = standing.epoch;
-    let (standing, _) = done(standing, "lin", Action::Acknowledge, 1);
+    let (standing, _) = done(standing, "lin", &Action::Acknowledge, 1);
     let hand_over = Action::HandOver { to: "otto".into() };
     for action in
         [Action::Acknowledge, Action::Escalate, Action::Resolve, snooze(5), Action::Unacknowledge, hand_over]
@@ -92,7 +92,7 @@ fn a_button_of_an_earlier_answer_is_void_whatever_it_says() {
 fn a_resolve_beats_a_late_acknowledge_and_everything_else() {
     let standing = acknowledged(None);
     let (recovered, _) = tell(standing.clone(), vec![resolved(1)], 2);
-    let (closed, _) = done(standing, "mara", Action::Resolve, 2);
+    let (closed, _) = done(standing, "mara", &Action::Resolve, 2);
     for over in [recovered, closed] {
         let silence = Action::Silence { span: SignedDuration::from_mins(5) };
         for action in [Action::Acknowledge, Action::Unacknowledge, Action::Escalate, snooze(5), silence] {
@@ -106,7 +106,7 @@ fn a_resolve_beats_a_late_acknowledge_and_everything_else() {
 
 #[test]
 fn taken_back_the_ladder_starts_over_after_ten_seconds() {
-    let (standing, effects) = done(acknowledged(None), "lin", Action::Unacknowledge, 2);
+    let (standing, effects) = done(acknowledged(None), "lin", &Action::Unacknowledge, 2);
     assert_eq!((standing.phase(), standing.holder()), (Phase::Triggered, None));
     assert_eq!(standing.due_at, Some(at(2) + SignedDuration::from_secs(10)));
     assert!(pages(&effects).is_empty());
@@ -115,8 +115,8 @@ fn taken_back_the_ladder_starts_over_after_ten_seconds() {
 
 #[test]
 fn a_slip_of_the_finger_pages_nobody() {
-    let (standing, _) = done(acknowledged(None), "lin", Action::Unacknowledge, 2);
-    let (standing, effects) = done(standing, "lin", Action::Acknowledge, 2);
+    let (standing, _) = done(acknowledged(None), "lin", &Action::Unacknowledge, 2);
+    let (standing, effects) = done(standing, "lin", &Action::Acknowledge, 2);
     assert!(pages(&effects).is_empty());
     assert_eq!(heard(standing, 2, 60).1, Vec::<String>::new());
 }
@@ -124,7 +124,7 @@ fn a_slip_of_the_finger_pages_nobody() {
 #[test]
 fn what_nobody_has_cannot_be_taken_back() {
     let (standing, _) = opened(ladder(), "critical");
-    let answer = does(standing.clone(), "lin", Action::Unacknowledge, 1);
+    let answer = does(standing.clone(), "lin", &Action::Unacknowledge, 1);
     assert_eq!(answer, (standing, Vec::new(), Answer::Already { by: None }));
 }
 
@@ -155,7 +155,7 @@ fn after_downtime_an_acknowledge_lapses_without_a_reminder() {
 #[test]
 fn a_snooze_ends_in_the_first_step_while_it_fires() {
     let (standing, _) = opened(ladder(), "critical");
-    let (standing, effects) = done(standing, "lin", snooze(60), 1);
+    let (standing, effects) = done(standing, "lin", &snooze(60), 1);
     assert!(effects.contains(&Effect::Unpin { keep: None }));
     assert_eq!((standing.phase(), standing.holder()), (Phase::Snoozed, Some("lin")));
     assert_eq!(heard(standing, 2, 64).1, ["61 lin@app", "64 mara@phone"]);
@@ -163,23 +163,23 @@ fn a_snooze_ends_in_the_first_step_while_it_fires() {
 
 #[test]
 fn what_recovers_while_it_is_snoozed_stays_quiet() {
-    let (standing, _) = done(opened(ladder(), "critical").0, "lin", snooze(60), 1);
+    let (standing, _) = done(opened(ladder(), "critical").0, "lin", &snooze(60), 1);
     let (standing, _) = tell(standing, vec![resolved(1)], 30);
     assert_eq!(tick(standing.clone(), 61), (standing, Vec::new()));
 }
 
 #[test]
 fn a_snoozed_incident_can_be_acknowledged_and_woken() {
-    let (standing, _) = done(opened(ladder(), "critical").0, "lin", snooze(60), 1);
-    let (taken, _) = done(standing.clone(), "mara", Action::Acknowledge, 2);
+    let (standing, _) = done(opened(ladder(), "critical").0, "lin", &snooze(60), 1);
+    let (taken, _) = done(standing.clone(), "mara", &Action::Acknowledge, 2);
     assert_eq!((taken.holder(), heard(taken.clone(), 3, 200).1.len()), (Some("mara"), 0));
-    let (woken, _) = done(standing, "mara", Action::Unacknowledge, 2);
+    let (woken, _) = done(standing, "mara", &Action::Unacknowledge, 2);
     assert_eq!(heard(woken, 2, 4).1, ["3 lin@app"]);
 }
 
 #[test]
 fn an_end_that_a_person_declared_outlives_repeats_for_a_day_but_not_news() {
-    let (standing, effects) = done(opened(ladder(), "critical").0, "lin", Action::Resolve, 1);
+    let (standing, effects) = done(opened(ladder(), "critical").0, "lin", &Action::Resolve, 1);
     assert!(effects.contains(&Effect::Unpin { keep: None }) && effects.contains(&Effect::Refresh));
     assert_eq!((standing.phase(), standing.holder()), (Phase::Resolved, Some("lin")));
     let none = SignedDuration::ZERO;
@@ -192,21 +192,21 @@ fn an_end_that_a_person_declared_outlives_repeats_for_a_day_but_not_news() {
 
 #[test]
 fn an_end_that_a_person_declared_holds_no_longer_than_any_once_all_has_recovered() {
-    let (standing, _) = done(opened(ladder(), "critical").0, "lin", Action::Resolve, 1);
+    let (standing, _) = done(opened(ladder(), "critical").0, "lin", &Action::Resolve, 1);
     let (standing, _) = tell(standing, vec![resolved(1)], 5);
     assert!(!takes(&standing, SignedDuration::from_mins(10), at(12)));
 }
 
 #[test]
 fn a_rise_wakes_whoever_settled_it_only_when_it_crosses_into_a_call() {
-    let quiet = |action: Action, level: &str| done(opened(ladder(), level).0, "lin", action, 1).0;
+    let quiet = |action: &Action, level: &str| done(opened(ladder(), level).0, "lin", action, 1).0;
     for action in [Action::Acknowledge, snooze(60)] {
         for (before, after, expected) in [
             ("warning", "critical", vec!["lin@app"]),
             ("info", "warning", vec![]),
             ("info", "critical", vec!["lin@app"]),
         ] {
-            let standing = quiet(action.clone(), before);
+            let standing = quiet(&action, before);
             let epoch = standing.epoch;
             let (standing, effects) = tell(standing, vec![firing(2, after)], 2);
             assert_eq!(pages(&effects), expected, "{action:?} {before} {after}");
@@ -230,11 +230,11 @@ fn a_late_copy_of_a_worse_alert_raises_nothing() {
 #[test]
 fn escalated_the_next_rung_is_paged_at_once_whoever_has_it() {
     let open = opened(ladder(), "critical").0;
-    let taken = done(open.clone(), "lin", Action::Acknowledge, 1).0;
-    let asleep = done(open.clone(), "lin", snooze(60), 1).0;
+    let taken = done(open.clone(), "lin", &Action::Acknowledge, 1).0;
+    let asleep = done(open.clone(), "lin", &snooze(60), 1).0;
     for standing in [open, taken, asleep] {
         let epoch = standing.epoch;
-        let (standing, effects) = done(standing, "lin", Action::Escalate, 2);
+        let (standing, effects) = done(standing, "lin", &Action::Escalate, 2);
         assert_eq!(pages(&effects), ["mara@phone"]);
         assert_eq!((standing.phase(), standing.epoch), (Phase::Triggered, epoch + 1));
         assert_eq!(heard(standing, 3, 8).1, ["5 lin@app", "8 mara@phone"]);
@@ -245,7 +245,7 @@ fn escalated_the_next_rung_is_paged_at_once_whoever_has_it() {
 fn escalated_beyond_the_last_rung_the_catch_all_is_paged() {
     let team = Team { absent: Vec::new(), last: vec!["otto"] };
     let (standing, _) = opened(one_step(), "critical");
-    let taken = done(standing.clone(), "lin", Action::Acknowledge, 1).0;
+    let taken = done(standing.clone(), "lin", &Action::Acknowledge, 1).0;
     for standing in [standing, taken] {
         let (standing, effects, answer) =
             act(standing, &Action::Escalate, &person("lin"), None, &team, at(2));
@@ -260,12 +260,12 @@ fn escalated_beyond_the_last_rung_the_catch_all_is_paged() {
 fn handed_over_it_is_theirs_and_they_are_told() {
     let (standing, _) = opened(ladder(), "critical");
     let to = || Action::HandOver { to: "otto".into() };
-    let (standing, effects) = done(standing, "lin", to(), 1);
+    let (standing, effects) = done(standing, "lin", &to(), 1);
     assert_eq!(standing.holder(), Some("otto"));
     assert!(standing.paged.contains("otto"));
     assert!(effects.contains(&Effect::Remind { name: "otto".into() }));
     assert!(effects.contains(&Effect::Unpin { keep: Some("otto".into()) }));
-    let (standing, _) = done(standing, "otto", Action::HandOver { to: "lin".into() }, 2);
+    let (standing, _) = done(standing, "otto", &Action::HandOver { to: "lin".into() }, 2);
     assert_eq!((standing.holder(), heard(standing.clone(), 3, 99).1.len()), (Some("lin"), 0));
     let unknown = act(standing.clone(), &to(), &person("lin"), None, &without(&["otto"]), at(3));
     assert_eq!(unknown, (standing, Vec::new(), Answer::Impossible { why: "unknown_person" }));
@@ -278,17 +278,17 @@ fn where_only_the_people_paged_may_answer_others_may_still_call_for_help() {
     let hand_over = Action::HandOver { to: "mara".into() };
     let silence = Action::Silence { span: SignedDuration::from_mins(5) };
     for action in [Action::Acknowledge, Action::Resolve, snooze(5), hand_over, silence] {
-        let refused = does(standing.clone(), "otto", action.clone(), 1);
+        let refused = does(standing.clone(), "otto", &action, 1);
         assert_eq!(refused, (standing.clone(), Vec::new(), Answer::NotAllowed));
-        assert_eq!(does(standing.clone(), "lin", action, 1).2, Answer::Done);
+        assert_eq!(does(standing.clone(), "lin", &action, 1).2, Answer::Done);
     }
-    assert_eq!(does(standing, "otto", Action::Escalate, 1).2, Answer::Done);
+    assert_eq!(does(standing, "otto", &Action::Escalate, 1).2, Answer::Done);
 }
 
 #[test]
 fn a_silence_is_asked_for_and_holds_as_a_snooze_does() {
     let silence = Action::Silence { span: SignedDuration::from_mins(30) };
-    let (standing, effects) = done(opened(ladder(), "critical").0, "lin", silence, 1);
+    let (standing, effects) = done(opened(ladder(), "critical").0, "lin", &silence, 1);
     assert!(effects.contains(&Effect::Silence { until: at(31), by: "lin".into() }));
     assert_eq!((standing.phase(), standing.due_at), (Phase::Snoozed, Some(at(31))));
     assert_eq!(heard(standing, 2, 31).1, ["31 lin@app"]);

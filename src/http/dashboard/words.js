@@ -68,7 +68,7 @@ export default {
     "seconds": "{n} s",
     "state": {"triggered": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"},
     "urgent": {"none": "card only", "app": "app", "sms": "SMS", "phone": "phone"},
-    "what": {"post": "card", "edit": "card update", "buzz": "buzz", "remind": "reminder", "pin": "pin", "card": "full card"},
+    "what": {"post": "card", "edit": "card update", "buzz": "buzz", "remind": "reminder", "pin": "pin", "silence": "silence", "card": "full card"},
     "happenings": {
       "opened": "Opened as {severity}, {firing} firing",
       "alerts_changed": "Alerts changed: {firing} firing, {resolved} recovered",
@@ -168,7 +168,7 @@ export default {
     "seconds": "{n} 秒",
     "state": {"triggered": "告警中", "acknowledged": "已认领", "snoozed": "静音中", "resolved": "已恢复"},
     "urgent": {"none": "仅卡片", "app": "应用内", "sms": "短信", "phone": "电话"},
-    "what": {"post": "卡片", "edit": "卡片更新", "buzz": "加急", "remind": "提醒", "pin": "置顶", "card": "完整卡片"},
+    "what": {"post": "卡片", "edit": "卡片更新", "buzz": "加急", "remind": "提醒", "pin": "置顶", "silence": "静默", "card": "完整卡片"},
     "happenings": {
       "opened": "事件触发：{severity}，{firing} 条告警中",
       "alerts_changed": "告警有变化：{firing} 条告警中，{resolved} 条已恢复",

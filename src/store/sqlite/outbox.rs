@@ -3,68 +3,18 @@
 //! Whether a job may run is written with it (`blocked`) whenever that changes,
 //! so that a claim reads ready jobs from an index, however many wait.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::rows::{
-    PersonRow, from_json, instant, instant_opt, limit as rows, place, place_key, stamp, to_json, unreadable,
-    urgent,
-};
+use super::job_rows::{details, job};
+use super::rows::{instant, instant_opt, limit as rows, place_key, stamp, unreadable};
 use super::{cards, incidents, pins};
-use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Person, Phase, Urgent};
+use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Phase, Urgent};
 use crate::store::{Claim, JobEnd, NewJob, Report, StoreError};
 
-/// What a buzz needs besides its place.
-#[derive(Serialize, Deserialize)]
-struct BuzzRow<'a> {
-    #[serde(borrow)]
-    people: Vec<PersonRow<'a>>,
-    #[serde(borrow)]
-    urgent: Cow<'a, str>,
-    step: u16,
-    round: u16,
-}
-
-fn details(job: &Job) -> Result<Option<String>, StoreError> {
-    match job {
-        Job::Buzz { to: _, people, urgent, step, round } => to_json(&BuzzRow {
-            people: people.iter().map(PersonRow::from).collect(),
-            urgent: urgent.as_str().into(),
-            step: *step,
-            round: *round,
-        })
-        .map(Some),
-        Job::Remind { to: _, person } => to_json(&PersonRow::from(person)).map(Some),
-        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Ok(None),
-    }
-}
-
-fn job(kind: &str, to: Destination, details: Option<&str>) -> Result<Job, StoreError> {
-    Ok(match (kind, details) {
-        ("post", _) => Job::Post { to },
-        ("edit", _) => Job::Edit { to },
-        ("pin", _) => Job::Pin { to },
-        ("remind", Some(details)) => {
-            let row: PersonRow<'_> = from_json("reminder", details)?;
-            Job::Remind { to, person: row.try_into()? }
-        }
-        ("buzz", Some(details)) => {
-            let row: BuzzRow<'_> = from_json("buzz", details)?;
-            Job::Buzz {
-                to,
-                people: row.people.into_iter().map(Person::try_from).collect::<Result<_, _>>()?,
-                urgent: urgent(&row.urgent)?,
-                step: row.step,
-                round: row.round,
-            }
-        }
-        (other, _) => return Err(unreadable("job", format_args!("unknown kind `{other}`"))),
-    })
-}
+/// The place of a job that happens nowhere in Feishu.
+const NOWHERE: &str = "";
 
 /// Puts a job in, or folds it into one that waits.
 ///
@@ -76,10 +26,10 @@ pub(super) fn put(
     new: &NewJob,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let key = place_key(new.job.to())?;
+    let key = new.job.to().map_or_else(|| Ok(NOWHERE.to_owned()), place_key)?;
     let owner = match &new.job {
         Job::Pin { .. } => None,
-        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } | Job::Remind { .. } => {
+        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } | Job::Remind { .. } | Job::Silence { .. } => {
             incident.map(|id| id.0)
         }
     };
@@ -101,6 +51,7 @@ pub(super) fn put(
             hurry(conn, owner, &key, new.priority)?;
             (true, queue_at(conn, owner, &key)?, false)
         }
+        Job::Silence { .. } => (false, false, false),
     };
     if folded {
         return Ok(());
@@ -198,7 +149,7 @@ fn ready(row: &Row<'_>) -> Result<Ready, StoreError> {
     let claim = Claim {
         id: JobId(job_row.id),
         incident: job_row.owner.map(IncidentId),
-        job: job(&job_row.kind, place(&job_row.place)?, row.get_ref(4)?.as_str_or_null()?)?,
+        job: job(&job_row.kind, &job_row.place, row.get_ref(4)?.as_str_or_null()?)?,
         uuid: row.get_ref(5)?.as_str()?.parse().map_err(|e| unreadable("job", e))?,
         attempts: row.get(6)?,
         interrupted: row.get(7)?,
@@ -365,7 +316,7 @@ fn repeat(conn: &Connection, job: &JobRow, now: Timestamp) -> Result<bool, Store
 /// Takes a job out and lets the next one of its place have its turn.
 fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     conn.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([job.id])?;
-    if job.kind == "edit" || job.kind == "pin" {
+    if matches!(job.kind.as_str(), "edit" | "pin" | "silence") {
         return Ok(());
     }
     next_turn(conn, job)?;

@@ -236,7 +236,7 @@ pub(super) fn gave_up(claim: &Claim, what: &str, reason: &str, instead: &str) ->
 pub(super) fn failed(claim: &Claim, what: &str, reason: &str, instead: &str) -> Happening {
     Happening::DeliveryFailed {
         what: what.to_owned(),
-        to: claim.job.to().to_string(),
+        to: claim.job.to().map_or_else(|| "Alertmanager".to_owned(), ToString::to_string),
         reason: reason.to_owned(),
         instead: instead.to_owned(),
     }

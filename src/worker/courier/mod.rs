@@ -1,4 +1,4 @@
-//! The courier: jobs of the outbox → Feishu, and what came of them back.
+//! The courier: jobs of the outbox → Feishu and Alertmanager, and what came of them back.
 //!
 //! Claims jobs by urgency, carries them out side by side, and reports each in
 //! one transaction. The claim is the intent, committed before the call; a claim
@@ -22,6 +22,7 @@ mod cards;
 mod people;
 mod pins;
 mod remind;
+mod silence;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::alertmanager;
 use crate::domain::{Clock, Happening, Incident, Job, TimelineEntry};
 use crate::feishu::{CallError, Cards, Client, Verdict};
 use crate::settings::UrgentVia;
@@ -59,6 +61,7 @@ pub struct Courier {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     urgent_via: UrgentVia,
+    alertmanager: Option<alertmanager::Client>,
 }
 
 /// What came of working on a job.
@@ -96,7 +99,13 @@ impl Courier {
         clock: Arc<dyn Clock>,
         urgent_via: UrgentVia,
     ) -> Self {
-        Self { store, client, cards, metrics, clock, urgent_via }
+        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None }
+    }
+
+    /// The same courier, able to silence alerts there.
+    #[must_use]
+    pub fn with_alertmanager(self, alertmanager: alertmanager::Client) -> Self {
+        Self { alertmanager: Some(alertmanager), ..self }
     }
 
     /// Carries out the jobs that are due, one helping; how many there were.
@@ -155,6 +164,7 @@ impl Courier {
             Job::Buzz { .. } => self.buzz(&claim).await,
             Job::Remind { to, person } => self.remind(&claim, to, person).await,
             Job::Pin { to } => self.pin(&claim, to).await,
+            Job::Silence { until, author } => self.silence(&claim, *until, author).await,
         };
         let outcome = outcome.unwrap_or_else(|error| {
             // No job asks the store for anything after it has urged somebody.
@@ -172,9 +182,11 @@ impl Courier {
         let at = self.clock.now();
         let urgency = match &claim.job {
             Job::Buzz { urgent, .. } => *urgent,
-            Job::Post { .. } | Job::Edit { .. } | Job::Remind { .. } | Job::Pin { .. } => {
-                crate::domain::Urgent::None
-            }
+            Job::Post { .. }
+            | Job::Edit { .. }
+            | Job::Remind { .. }
+            | Job::Pin { .. }
+            | Job::Silence { .. } => crate::domain::Urgent::None,
         };
         let new_job = |(job, pause): (Job, SignedDuration)| {
             let run_at = at.checked_add(pause).unwrap_or(Timestamp::MAX);
@@ -229,7 +241,8 @@ impl Courier {
     fn count_failure(&self, claim: &Claim, channel: &str, error: &CallError) {
         self.metrics.notification_failed(channel, error.verdict.as_str());
         let incident = claim.incident.map(|id| id.to_string());
-        tracing::warn!(incident, to = %claim.job.to(), attempt = claim.attempts + 1, %error, "Feishu refused");
+        let to = claim.job.to().map(ToString::to_string);
+        tracing::warn!(incident, to, attempt = claim.attempts + 1, %error, "Feishu refused");
     }
 }
 

@@ -11,6 +11,7 @@ mod desk;
 mod opening;
 mod parcel;
 mod run;
+mod silencing;
 mod slices;
 mod slot;
 
@@ -22,6 +23,7 @@ use tokio::sync::Notify;
 
 use self::desk::Desk;
 use self::parcel::Parcel;
+use crate::alertmanager;
 use crate::domain::{Action, Actor, Answer, Incident, IncidentId, Recipients, Target, Window};
 use crate::escalation::{CatchAll, Event, Roster};
 use crate::rules::RuleSet;
@@ -44,6 +46,7 @@ pub struct Engine {
     rules: Arc<ArcSwap<RuleSet>>,
     metrics: Metrics,
     outbox_signal: Arc<Notify>,
+    alertmanager: Option<alertmanager::Client>,
 }
 
 impl Engine {
@@ -54,7 +57,13 @@ impl Engine {
         metrics: Metrics,
         outbox_signal: Arc<Notify>,
     ) -> Self {
-        Self { store, rules, metrics, outbox_signal }
+        Self { store, rules, metrics, outbox_signal, alertmanager: None }
+    }
+
+    /// The same engine, over incidents that can be silenced there.
+    #[must_use]
+    pub fn with_alertmanager(self, alertmanager: alertmanager::Client) -> Self {
+        Self { alertmanager: Some(alertmanager), ..self }
     }
 
     /// Takes one helping of the inbox and of the deadlines that are due at `now`.
@@ -107,8 +116,10 @@ impl Engine {
     ) -> Result<Option<(Answer, Incident)>, StoreError> {
         for _ in 0..CONFLICTS_MAX {
             let Some(incident) = self.store.incident(id).await? else { return Ok(None) };
-            if matches!(action, Action::Silence { .. }) {
-                return Ok(Some((Answer::Impossible { why: "no_alertmanager" }, incident)));
+            if matches!(action, Action::Silence { .. })
+                && let Some(why) = self.why_not_silence(&incident).await?
+            {
+                return Ok(Some((Answer::Impossible { why }, incident)));
             }
             let rules = self.rules.load_full();
             let mut desk = Desk::default();

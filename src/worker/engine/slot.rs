@@ -72,7 +72,9 @@ impl Slot {
                         self.job(Job::Remind { to, person }, Urgent::App, now);
                     }
                 }
-                Effect::Silence { .. } => {}
+                Effect::Silence { until, by } => {
+                    self.job(Job::Silence { until, author: by }, Urgent::None, now);
+                }
             }
         }
     }

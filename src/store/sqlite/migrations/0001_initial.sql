@@ -90,7 +90,7 @@ CREATE TABLE outbox (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     incident_id INTEGER REFERENCES incidents (id) ON DELETE CASCADE, -- NULL: a pin
     kind        TEXT    NOT NULL,
-    place       TEXT    NOT NULL,
+    place       TEXT    NOT NULL,           -- empty: nowhere in Feishu
     details     TEXT,                       -- JSON: what a buzz needs besides
     priority    INTEGER NOT NULL,
     run_at      TEXT    NOT NULL,
