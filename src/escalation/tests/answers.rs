@@ -14,7 +14,6 @@ fn does(standing: Standing, name: &str, action: &Action, minute: i64) -> (Standi
 }
 
 /// The same, where it is done.
-#[expect(clippy::needless_pass_by_value, reason = "stories read better without the ampersand")]
 fn done(standing: Standing, name: &str, action: &Action, minute: i64) -> (Standing, Vec<Effect>) {
     let (standing, effects, answer) = does(standing, name, action, minute);
     assert_eq!(answer, Answer::Done);
