@@ -89,7 +89,12 @@ pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<(Cards, Vec<Stri
     let (cards, problems) = Cards::new(locale, settings.timezone.clone(), &overrides);
     // Buttons act only where their presses are heard.
     let heard = settings.feishu.events == Events::Http;
-    Ok((if heard { cards.with_buttons() } else { cards }, problems))
+    let cards = match (heard, &settings.alertmanager_url) {
+        (true, Some(_)) => cards.with_silences(),
+        (true, None) => cards.with_buttons(),
+        (false, _) => cards,
+    };
+    Ok((cards, problems))
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

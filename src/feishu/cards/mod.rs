@@ -78,7 +78,19 @@ pub struct Cards {
     locale: Locale,
     zone: TimeZone,
     templates: Templates,
-    buttons: bool,
+    buttons: Buttons,
+}
+
+/// Which buttons act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Buttons {
+    /// None: presses are not heard.
+    #[default]
+    None,
+    /// All but silences: there is no Alertmanager to ask.
+    Answers,
+    /// All.
+    AnswersAndSilences,
 }
 
 impl Cards {
@@ -88,13 +100,20 @@ impl Cards {
     /// that cannot be read; it is left out.
     pub fn new(locale: Locale, zone: TimeZone, overrides: &[(String, String)]) -> (Self, Vec<String>) {
         let (templates, problems) = Templates::new(locale, &zone, overrides);
-        (Self { locale, zone, templates, buttons: false }, problems)
+        (Self { locale, zone, templates, buttons: Buttons::None }, problems)
     }
 
-    /// The same with buttons that act, for where their presses are heard.
+    /// The same with buttons to answer with, for where their presses are heard.
     #[must_use]
     pub fn with_buttons(self) -> Self {
-        Self { buttons: true, ..self }
+        Self { buttons: Buttons::Answers, ..self }
+    }
+
+    /// The same with buttons to answer and to silence with, for where there is
+    /// an Alertmanager to be asked besides.
+    #[must_use]
+    pub fn with_silences(self) -> Self {
+        Self { buttons: Buttons::AnswersAndSilences, ..self }
     }
 
     /// The incident's card as it looks at `now`.

@@ -10,10 +10,9 @@ use serde::Serialize;
 
 use super::links::{Link, links};
 use super::text::{is_blank, shown, shown_in_line};
-use super::{CardInput, ListedAlert};
+use super::{Buttons, CardInput, ListedAlert};
 use crate::domain::{
-    Action, Hold, Incident, IncidentId, Labels, Ladder, MemberState, Phase, Response, Severity, Standing,
-    Urgent,
+    Action, Hold, Incident, Labels, Ladder, MemberState, Phase, Response, Severity, Standing, Urgent,
 };
 use crate::feishu::callbacks::{Button, button_value};
 
@@ -158,7 +157,7 @@ pub(crate) struct View {
 struct ButtonView {
     /// The action's word.
     action: &'static str,
-    /// Hours, for a snooze; else 0.
+    /// Hours, for a snooze or silence; else 0.
     hours: i64,
     /// What the button brings back, as JSON: to be written as it is.
     value: String,
@@ -191,7 +190,7 @@ struct AlertView {
 }
 
 /// The context for a template, cut to `limits`.
-pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, buttons: bool) -> View {
+pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, buttons: Buttons) -> View {
     let CardInput { incident, alerts, paged } = *input;
     let standing = &incident.standing;
     let (labels, more_labels) = telling(&incident.labels, limits.labels, limits.value, |_, _| true);
@@ -234,7 +233,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
         unlisted: matches!(standing.hold, Some(Hold::Unlisted { .. })),
         holder: shown_in_line(standing.holder().unwrap_or_default(), NAME_CHARS),
         until: until(standing).map(|at| at.to_string()),
-        buttons: incident.id.filter(|_| buttons).map(|id| button_views(id, standing)).unwrap_or_default(),
+        buttons: button_views(input, buttons),
         exhausted: standing.ladder == Ladder::Exhausted,
         place: place(&incident.labels),
         rule: shown_in_line(&incident.key.rule, NAME_CHARS),
@@ -274,9 +273,13 @@ fn until(standing: &Standing) -> Option<Timestamp> {
 }
 
 /// The buttons that make sense in a state.
-fn button_views(incident: IncidentId, standing: &Standing) -> Vec<ButtonView> {
+fn button_views(input: &CardInput<'_>, buttons: Buttons) -> Vec<ButtonView> {
+    let (standing, Some(incident)) = (&input.incident.standing, input.incident.id) else { return Vec::new() };
+    if buttons == Buttons::None {
+        return Vec::new();
+    }
     let snooze = |hours| Action::Snooze { span: SignedDuration::from_hours(hours) };
-    let actions = match standing.phase() {
+    let mut actions = match standing.phase() {
         Phase::Triggered => {
             vec![Action::Acknowledge, snooze(1), snooze(4), Action::Escalate, Action::Resolve]
         }
@@ -284,17 +287,22 @@ fn button_views(incident: IncidentId, standing: &Standing) -> Vec<ButtonView> {
         Phase::Snoozed => vec![Action::Acknowledge, Action::Unacknowledge, Action::Resolve],
         Phase::Resolved => Vec::new(),
     };
+    // What Grafana fires is silenced there, by the link beside.
+    let grafana = input.alerts.iter().any(|listed| !listed.alert.silence_url.is_empty());
+    let running = matches!(standing.phase(), Phase::Triggered | Phase::Acknowledged);
+    if buttons == Buttons::AnswersAndSilences && running && !grafana {
+        actions.extend([1, 4, 24].map(|hours| Action::Silence { span: SignedDuration::from_hours(hours) }));
+    }
     let epoch = standing.epoch;
     let view = |action: Action| ButtonView {
         action: action.as_str(),
         hours: match &action {
-            Action::Snooze { span } => span.as_hours(),
+            Action::Snooze { span } | Action::Silence { span } => span.as_hours(),
             Action::Acknowledge
             | Action::Unacknowledge
             | Action::Resolve
             | Action::Escalate
-            | Action::HandOver { .. }
-            | Action::Silence { .. } => 0,
+            | Action::HandOver { .. } => 0,
         },
         value: button_value(&Button { incident, epoch, action }).to_string(),
     };
