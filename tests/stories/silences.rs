@@ -1,7 +1,20 @@
 //! Alerts that vanish from their sender's payloads without having recovered.
 
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpServer};
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
+use larkhorn::alertmanager::{Client, ClientConfig};
 use larkhorn::domain::{Hold, MemberState, Phase, Standing};
+use larkhorn::rules::{RuleSet, SourceFile};
+use larkhorn::telemetry::Metrics;
+use larkhorn::worker::engine::Engine;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::alerts::{Told, Webhook, fires};
 use crate::world::World;
@@ -157,4 +170,107 @@ async fn senders_that_name_no_group_list_nothing() {
     world.expect_any();
     let standing = world.incident().await.standing;
     assert_eq!((standing.firing(), unlisted(&standing)), (2, 0));
+}
+
+/// An Alertmanager that says what it is told to say.
+struct Alertmanager {
+    said: Arc<Mutex<(Value, Timestamp)>>,
+    client: Client,
+}
+
+impl Alertmanager {
+    /// One that knows no alert and has just started.
+    fn started_at(start: Timestamp) -> Self {
+        let said = Arc::new(Mutex::new((json!([]), start)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let told = Arc::clone(&said);
+        let server = HttpServer::new(move || {
+            let alerts =
+                async |said: Data<Mutex<(Value, Timestamp)>>| web::Json(said.lock().unwrap().0.clone());
+            let status = async |said: Data<Mutex<(Value, Timestamp)>>| {
+                let start = said.lock().unwrap().1.to_string();
+                let version = json!({"version": "0.33.1"});
+                web::Json(json!({"cluster": {"status": "disabled"}, "versionInfo": version, "uptime": start}))
+            };
+            App::new()
+                .app_data(Data::from(Arc::clone(&told)))
+                .route("/api/v2/alerts", web::get().to(alerts))
+                .route("/api/v2/status", web::get().to(status))
+        });
+        tokio::spawn(server.workers(1).disable_signals().listen(listener).unwrap().run());
+        let (timeout, connect_timeout) = (Duration::from_secs(5), Duration::from_secs(5));
+        let config = ClientConfig { url: url.into(), bearer_token: None, timeout, connect_timeout };
+        Self { said, client: Client::new(&config).unwrap() }
+    }
+
+    /// From now on it lists the alert in that state.
+    fn lists(&self, told: Told<'_>, state: &str) {
+        let labels = json!({"alertname": told.name, "instance": told.instance, "severity": told.severity});
+        let pairs =
+            labels.as_object().unwrap().iter().map(|(name, value)| (&**name, value.as_str().unwrap()));
+        let fingerprint = larkhorn::domain::Fingerprint::of(&pairs.collect()).to_string();
+        let by: &[&str] = if state == "suppressed" { &["11111111-1111-1111-1111-111111111111"] } else { &[] };
+        let status = json!({"state": state, "silencedBy": by, "inhibitedBy": []});
+        self.said.lock().unwrap().0 =
+            json!([{"fingerprint": fingerprint, "labels": labels, "status": status}]);
+    }
+
+    fn lists_nothing(&self) {
+        self.said.lock().unwrap().0 = json!([]);
+    }
+
+    /// The engine asks it, as it does every minute.
+    async fn is_asked(&self, world: &mut World) {
+        let (rules, _) = RuleSet::load(&[SourceFile { path: "story.yaml", text: RULES }]).unwrap();
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
+        let engine = Engine::new(world.store(), rules, Metrics::new("story"), Arc::new(Notify::new()));
+        engine.with_alertmanager(self.client.clone()).reconcile(world.now()).await.unwrap();
+        world.settle().await;
+    }
+}
+
+#[tokio::test]
+async fn alertmanager_tells_the_silenced_from_what_is_over() {
+    let (mut world, since) = silenced().await;
+    world.expect_any();
+    let alertmanager = Alertmanager::started_at(world.now());
+    let before = world.incident().await;
+
+    // Just started, it has forgotten everything.
+    alertmanager.is_asked(&mut world).await;
+    assert_eq!(world.incident().await, before);
+    // Silenced: written down only now and then.
+    alertmanager.lists(fire("a", since), "suppressed");
+    alertmanager.is_asked(&mut world).await;
+    assert_eq!(world.incident().await, before);
+    world.advance(minutes(45)).await;
+    alertmanager.is_asked(&mut world).await;
+    world.advance(minutes(45)).await;
+    let standing = world.incident().await.standing;
+    assert_eq!(
+        (standing.phase(), unlisted(&standing)),
+        (Phase::Triggered, 1),
+        "not stale: it is known to burn"
+    );
+    world.expect(&["edit red Fire in oc_sre"]);
+
+    alertmanager.lists_nothing();
+    alertmanager.is_asked(&mut world).await;
+    world.expect(&["edit green Fire in oc_sre"]);
+    let standing = world.incident().await.standing;
+    assert_eq!((standing.phase(), unlisted(&standing)), (Phase::Resolved, 0));
+}
+
+#[tokio::test]
+async fn what_fires_in_alertmanager_climbs_on() {
+    let (mut world, since) = silenced().await;
+    world.expect_any();
+    let alertmanager = Alertmanager::started_at(world.now());
+    alertmanager.lists(fire("a", since), "active");
+    alertmanager.is_asked(&mut world).await;
+    assert_eq!(world.incident().await.standing.hold, None);
+    world.expect_any();
+    world.advance(minutes(5)).await;
+    world.expect_urgent(larkhorn::domain::Urgent::Sms, "mara");
 }

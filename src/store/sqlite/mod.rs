@@ -38,6 +38,7 @@ mod heard;
 mod inbox;
 mod incident_rows;
 mod incidents;
+mod job_rows;
 mod outbox;
 mod pins;
 mod policy_rows;

@@ -3,86 +3,18 @@
 //! Whether a job may run is written with it (`blocked`) whenever that changes,
 //! so that a claim reads ready jobs from an index, however many wait.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::rows::{
-    PersonRow, from_json, instant, instant_opt, limit as rows, place, place_key, stamp, to_json, unreadable,
-    urgent,
-};
+use super::job_rows::{details, job};
+use super::rows::{instant, instant_opt, limit as rows, place_key, stamp, unreadable};
 use super::{cards, incidents, pins};
-use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Person, Phase, Urgent};
+use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Phase, Urgent};
 use crate::store::{Claim, JobEnd, NewJob, Report, StoreError};
 
 /// The place of a job that happens nowhere in Feishu.
 const NOWHERE: &str = "";
-
-#[derive(Serialize, Deserialize)]
-struct SilenceRow<'a> {
-    until: String,
-    #[serde(borrow)]
-    author: Cow<'a, str>,
-}
-
-/// What a buzz needs besides its place.
-#[derive(Serialize, Deserialize)]
-struct BuzzRow<'a> {
-    #[serde(borrow)]
-    people: Vec<PersonRow<'a>>,
-    #[serde(borrow)]
-    urgent: Cow<'a, str>,
-    step: u16,
-    round: u16,
-}
-
-fn details(job: &Job) -> Result<Option<String>, StoreError> {
-    match job {
-        Job::Buzz { to: _, people, urgent, step, round } => to_json(&BuzzRow {
-            people: people.iter().map(PersonRow::from).collect(),
-            urgent: urgent.as_str().into(),
-            step: *step,
-            round: *round,
-        })
-        .map(Some),
-        Job::Remind { to: _, person } => to_json(&PersonRow::from(person)).map(Some),
-        Job::Silence { until, author } => {
-            to_json(&SilenceRow { until: stamp(*until), author: author.into() }).map(Some)
-        }
-        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Ok(None),
-    }
-}
-
-fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, StoreError> {
-    if let ("silence", Some(details)) = (kind, details) {
-        let row: SilenceRow<'_> = from_json("silence", details)?;
-        return Ok(Job::Silence { until: instant(&row.until)?, author: row.author.into_owned() });
-    }
-    let to = place(key)?;
-    Ok(match (kind, details) {
-        ("post", _) => Job::Post { to },
-        ("edit", _) => Job::Edit { to },
-        ("pin", _) => Job::Pin { to },
-        ("remind", Some(details)) => {
-            let row: PersonRow<'_> = from_json("reminder", details)?;
-            Job::Remind { to, person: row.try_into()? }
-        }
-        ("buzz", Some(details)) => {
-            let row: BuzzRow<'_> = from_json("buzz", details)?;
-            Job::Buzz {
-                to,
-                people: row.people.into_iter().map(Person::try_from).collect::<Result<_, _>>()?,
-                urgent: urgent(&row.urgent)?,
-                step: row.step,
-                round: row.round,
-            }
-        }
-        (other, _) => return Err(unreadable("job", format_args!("unknown kind `{other}`"))),
-    })
-}
 
 /// Puts a job in, or folds it into one that waits.
 ///

@@ -1,0 +1,74 @@
+//! What jobs need besides their place, as JSON and back.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::rows::{PersonRow, from_json, instant, place, stamp, to_json, unreadable, urgent};
+use crate::domain::{Job, Person};
+use crate::store::StoreError;
+
+#[derive(Serialize, Deserialize)]
+struct SilenceRow<'a> {
+    until: String,
+    #[serde(borrow)]
+    author: Cow<'a, str>,
+}
+
+/// What a buzz needs besides its place.
+#[derive(Serialize, Deserialize)]
+struct BuzzRow<'a> {
+    #[serde(borrow)]
+    people: Vec<PersonRow<'a>>,
+    #[serde(borrow)]
+    urgent: Cow<'a, str>,
+    step: u16,
+    round: u16,
+}
+
+/// The details of a job, as they are kept.
+pub(super) fn details(job: &Job) -> Result<Option<String>, StoreError> {
+    match job {
+        Job::Buzz { to: _, people, urgent, step, round } => to_json(&BuzzRow {
+            people: people.iter().map(PersonRow::from).collect(),
+            urgent: urgent.as_str().into(),
+            step: *step,
+            round: *round,
+        })
+        .map(Some),
+        Job::Remind { to: _, person } => to_json(&PersonRow::from(person)).map(Some),
+        Job::Silence { until, author } => {
+            to_json(&SilenceRow { until: stamp(*until), author: author.into() }).map(Some)
+        }
+        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Ok(None),
+    }
+}
+
+/// A job of the table: its kind, the key of its place and its [`details`].
+pub(super) fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, StoreError> {
+    if let ("silence", Some(details)) = (kind, details) {
+        let row: SilenceRow<'_> = from_json("silence", details)?;
+        return Ok(Job::Silence { until: instant(&row.until)?, author: row.author.into_owned() });
+    }
+    let to = place(key)?;
+    Ok(match (kind, details) {
+        ("post", _) => Job::Post { to },
+        ("edit", _) => Job::Edit { to },
+        ("pin", _) => Job::Pin { to },
+        ("remind", Some(details)) => {
+            let row: PersonRow<'_> = from_json("reminder", details)?;
+            Job::Remind { to, person: row.try_into()? }
+        }
+        ("buzz", Some(details)) => {
+            let row: BuzzRow<'_> = from_json("buzz", details)?;
+            Job::Buzz {
+                to,
+                people: row.people.into_iter().map(Person::try_from).collect::<Result<_, _>>()?,
+                urgent: urgent(&row.urgent)?,
+                step: row.step,
+                round: row.round,
+            }
+        }
+        (other, _) => return Err(unreadable("job", format_args!("unknown kind `{other}`"))),
+    })
+}
