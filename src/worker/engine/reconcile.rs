@@ -18,7 +18,7 @@ use crate::escalation::{Event, Reconciliation};
 use crate::store::{Commit, StoreError};
 
 /// How often it is asked.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// Incidents loaded at once.
 const PAGE: usize = 100;
 /// So many alerts of an incident are looked at to tell Grafana's.

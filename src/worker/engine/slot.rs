@@ -132,7 +132,7 @@ impl Slot {
         match &mut self.pins {
             PinChange::Add(pins) => pins.extend(wanted),
             PinChange::Keep | PinChange::Release | PinChange::ReleaseOthers(_) => {
-                self.pins = PinChange::Add(wanted.collect())
+                self.pins = PinChange::Add(wanted.collect());
             }
         }
     }
