@@ -189,6 +189,7 @@ impl Parts {
         let handle = server.handle();
         let server_ended = tokio::spawn(server);
         let workers = vec![
+            tokio::spawn(engine.clone().keep_reconciled(clock.clone(), stopped.clone())),
             tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped)),

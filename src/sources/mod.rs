@@ -91,6 +91,19 @@ pub fn inspect(hint: Hint, body: &[u8]) -> Result<(SourceKind, u64), DecodeError
     Ok((kind, alerts))
 }
 
+/// Whether a payload lists all that fires in a group of its sender's, so that
+/// what it leaves out is no longer listed. Not so where the sender names no
+/// group, has left alerts out, or tells only of changes (legacy Grafana).
+pub fn is_complete(header: &GroupHeader<'_>) -> bool {
+    names_group(header) && header.truncated_alerts == 0
+}
+
+/// Whether the sender names the group that its alerts are listed in.
+pub fn names_group(header: &GroupHeader<'_>) -> bool {
+    let lists = matches!(header.kind, SourceKind::Alertmanager | SourceKind::Grafana);
+    lists && !header.group_key.starts_with(webhook::DERIVED)
+}
+
 fn text_of(body: &[u8]) -> Result<&str, DecodeError> {
     std::str::from_utf8(body).map_err(|error| {
         DecodeError::new(format!("the body is not UTF-8: byte {} fits no character", error.valid_up_to() + 1))

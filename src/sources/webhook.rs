@@ -80,10 +80,13 @@ impl<'a> Payload<'a> {
     }
 }
 
+/// How the keys begin that are made here, for groups that come without one.
+pub(super) const DERIVED: &str = "derived:";
+
 /// A key for groups that come without one: their labels, in order.
 fn derived_key(labels: &Labels<'_>) -> String {
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name:?}={value:?}")).collect();
-    format!("derived:{{{}}}", pairs.join(", "))
+    format!("{DERIVED}{{{}}}", pairs.join(", "))
 }
 
 /// Undoes Go's `regexp.QuoteMeta`, which senders apply to the receiver's name.

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::{
-    Alert, Contact, Destination, Fingerprint, Incident, IncidentId, IncidentKey, Job, JobId, Member,
+    Alert, Contact, Destination, Fingerprint, Incident, IncidentId, IncidentKey, Job, JobId, Listing, Member,
     MessageId, Person, Phase, RecordedEntry, SourceKind, TimelineEntry,
 };
 
@@ -76,8 +76,10 @@ pub struct Lookup {
     /// For each key: the incident that is open, else the one resolved last.
     pub keys: Vec<IncidentKey>,
     /// For each (source, fingerprint): every open incident of that source that
-    /// holds the alert as firing.
+    /// holds the alert as not recovered.
     pub holders: Vec<(String, Fingerprint)>,
+    /// For each: every open incident with an alert that fires and is listed there.
+    pub listings: Vec<Listing>,
 }
 
 /// An alert of an incident: its text and what is known of it.
@@ -129,11 +131,14 @@ impl PinChange {
 #[derive(Debug, Clone)]
 pub struct Change {
     /// The new state. `version` is the one that was loaded (0: new, give it an
-    /// id); it is stored as one more. Its members are not looked at: `alerts` tells
-    /// which are new or changed.
+    /// id); it is stored as one more. Its members are not looked at: `alerts` and
+    /// `members` tell which are new or changed.
     pub incident: Incident,
     /// Alerts that are new or changed; the others stay as they are.
     pub alerts: Vec<HeldAlert>,
+    /// Members that changed while the text of their alert stays as it is. None
+    /// of them is among `alerts`.
+    pub members: Vec<(Fingerprint, Member)>,
     /// What happened.
     pub timeline: Vec<TimelineEntry>,
     /// Work that follows. One [`Job::Edit`] per posted card is added when
@@ -301,6 +306,10 @@ pub trait Store: Send + Sync + 'static {
     /// Open incidents whose deadline is not after `now`, earliest first.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError>;
 
+    /// Open incidents with alerts that fire and are not listed any more, oldest
+    /// first: those after `after`, at most `limit`.
+    async fn unlisted(&self, after: Option<IncidentId>, limit: usize) -> Result<Vec<Incident>, StoreError>;
+
     /// Commits decisions; the ids of the changed incidents, in order of `changes`.
     /// Buzzes of an incident that is no longer triggered are dropped, unless
     /// they are being worked on.
@@ -309,7 +318,8 @@ pub trait Store: Send + Sync + 'static {
     /// One incident; `None` if there is none with that id.
     async fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreError>;
 
-    /// Its alerts: firing ones first, then by start, newest first; at most `limit`.
+    /// Its alerts: firing ones first, then those not listed any more, then by
+    /// start, newest first; at most `limit`.
     async fn alerts(&self, id: IncidentId, limit: usize) -> Result<Vec<HeldAlert>, StoreError>;
 
     /// Incidents, newest first: those in `phase` (all if `None`), older than `before`.

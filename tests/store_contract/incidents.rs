@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use larkhorn::domain::{
-    Fact, Fingerprint, Happening, Hold, Incident, IncidentId, IncidentKey, Ladder, MemberState, Phase,
-    RecordedEntry, Response, TimelineEntry, Urgent, Via,
+    Fact, Fingerprint, Happening, Hold, Incident, IncidentId, IncidentKey, Ladder, Listing, Member,
+    MemberState, Phase, RecordedEntry, Response, TimelineEntry, Urgent, Via,
 };
-use larkhorn::store::{Backlog, Change, Commit, Lookup, PinChange, Store};
+use larkhorn::store::{Backlog, Change, Commit, HeldAlert, Lookup, PinChange, Store};
 
 use super::Database;
 use super::support::{
@@ -135,8 +135,52 @@ pub(crate) async fn holders_are_open_incidents_of_that_source_where_it_fires(db:
     put(&*store, with(staging, held(u64::MAX, MemberState::Firing))).await;
 
     let holders = vec![("prod".to_owned(), Fingerprint(u64::MAX)), ("prod".to_owned(), Fingerprint(1))];
-    let found = store.find(Lookup { keys: vec![fires.key.clone()], holders }).await.unwrap();
+    let found =
+        store.find(Lookup { keys: vec![fires.key.clone()], holders, ..Lookup::default() }).await.unwrap();
     assert_eq!(found, [fires, also]);
+}
+
+#[expect(clippy::cognitive_complexity, reason = "one story, told from start to end")]
+pub(crate) async fn what_is_listed_is_found_by_its_listing_while_it_fires(db: &impl Database) {
+    let store = db.open();
+    let (list, other) = (Listing(u64::MAX), Listing(1));
+    let held = |n: u64, state, listing| {
+        let held = alert(n, state, None);
+        HeldAlert { member: Member { listing, ..held.member }, ..held }
+    };
+    let with = |incident, alerts| Change { alerts, ..change(incident) };
+    let (fires, gone) = (MemberState::Firing, MemberState::Unlisted);
+    let both = vec![held(1, fires, Some(list)), held(2, fires, Some(list)), held(3, fires, None)];
+    let here = put(&*store, with(incident("here"), both)).await;
+    put(&*store, with(incident("recovered"), vec![held(1, MemberState::Resolved, Some(list))])).await;
+    put(&*store, with(resolved(incident("over"), 1), vec![held(1, fires, Some(list))])).await;
+    put(&*store, with(incident("elsewhere"), vec![held(1, fires, Some(other))])).await;
+    let listings = || Lookup { listings: vec![list, Listing(2)], ..Lookup::default() };
+    assert_eq!(store.find(listings()).await.unwrap(), std::slice::from_ref(&here));
+    assert_eq!(store.unlisted(None, 10).await.unwrap(), []);
+
+    // Members change without their texts.
+    let texts = store.alerts(here.id.unwrap(), 10).await.unwrap();
+    let mut after = here.standing.members.clone();
+    for (fingerprint, member) in &mut after {
+        if fingerprint.0 < 3 {
+            *member = Member { state: gone, changed_at: at(9), ..*member };
+        }
+    }
+    let members = after.iter().take(2).map(|(fingerprint, member)| (*fingerprint, *member)).collect();
+    let here = put(&*store, Change { members, ..change(here) }).await;
+    assert_eq!(here.standing.members, after);
+    let held = store.alerts(here.id.unwrap(), 10).await.unwrap();
+    assert!(texts.iter().all(|text| held.iter().any(|held| held.alert == text.alert)));
+    assert_eq!(held[0].member.state, fires, "what fires comes first");
+    assert_eq!(store.find(listings()).await.unwrap(), [], "nothing of it is listed there");
+    let holders = vec![("prod".to_owned(), Fingerprint(2))];
+    let found = store.find(Lookup { holders, ..Lookup::default() }).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&here), "it may recover all the same");
+    assert_eq!(store.unlisted(None, 10).await.unwrap(), std::slice::from_ref(&here));
+    assert_eq!(store.unlisted(here.id, 10).await.unwrap(), []);
+    put(&*store, change(resolved(here, 10))).await;
+    assert_eq!(store.unlisted(None, 10).await.unwrap(), []);
 }
 
 pub(crate) async fn deadlines_come_due_in_order_and_to_the_nanosecond(db: &impl Database) {
@@ -254,8 +298,10 @@ pub(crate) async fn a_timeline_reads_back_in_order_of_time(db: &impl Database) {
 
 pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
     let store = db.open();
-    let idle = BTreeMap::from([(Phase::Triggered, 0), (Phase::Acknowledged, 0), (Phase::Snoozed, 0)]);
-    assert_eq!(store.backlog().await.unwrap(), Backlog { incidents: idle, ..Backlog::default() });
+    let idle = || {
+        Phase::ALL.into_iter().filter(|p| *p != Phase::Resolved).map(|p| (p, 0)).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(store.backlog().await.unwrap(), Backlog { incidents: idle(), ..Backlog::default() });
 
     let first = store.accept(delivery("a", 3)).await.unwrap();
     store.accept(delivery("b", 4)).await.unwrap();

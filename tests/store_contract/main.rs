@@ -79,6 +79,7 @@ contract!(
         incidents::only_one_incident_with_a_key_is_open,
         incidents::a_lookup_prefers_the_open_incident_to_the_one_resolved_last,
         incidents::holders_are_open_incidents_of_that_source_where_it_fires,
+        incidents::what_is_listed_is_found_by_its_listing_while_it_fires,
         incidents::deadlines_come_due_in_order_and_to_the_nanosecond,
         incidents::alerts_are_replaced_one_by_one_and_read_firing_first,
         incidents::incidents_are_listed_newest_first_by_phase_and_page,

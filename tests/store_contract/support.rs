@@ -141,6 +141,7 @@ pub(crate) fn change(incident: Incident) -> Change {
     Change {
         incident,
         alerts: Vec::new(),
+        members: Vec::new(),
         timeline: Vec::new(),
         jobs: Vec::new(),
         refresh: false,

@@ -20,4 +20,5 @@ mod delivery;
 mod ladder;
 mod life;
 mod review;
+mod silences;
 mod world;

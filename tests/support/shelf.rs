@@ -90,6 +90,10 @@ impl Store for Shelf {
         unused()
     }
 
+    async fn unlisted(&self, _: Option<IncidentId>, _: usize) -> Result<Vec<Incident>, StoreError> {
+        unused()
+    }
+
     async fn commit(&self, _: Commit) -> Result<Vec<IncidentId>, StoreError> {
         unused()
     }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 
 use super::incident_rows::{IncidentColumns, alert, alert_content, facts, facts_json, incident_content};
-use super::rows::{count, instant, instant_opt, limit as rows, number, stamp};
+use super::rows::{count, instant, instant_opt, limit as rows, number, stamp, unreadable};
 use crate::domain::{
-    Fingerprint, Incident, IncidentId, IncidentKey, Member, MemberState, Phase, RecordedEntry, TimelineEntry,
+    Fingerprint, Incident, IncidentId, IncidentKey, Listing, Member, MemberState, Phase, RecordedEntry,
+    TimelineEntry,
 };
 use crate::store::{HeldAlert, Lookup, StoreError};
 
@@ -35,7 +36,7 @@ pub(super) fn load(conn: &Connection, id: IncidentId) -> Result<Option<Incident>
     };
     let mut incident = found.into_incident()?;
     let mut select = conn.prepare_cached(
-        "SELECT fingerprint, firing, starts_at, changed_at FROM members WHERE incident_id = ?1",
+        "SELECT fingerprint, state, starts_at, changed_at, listing FROM members WHERE incident_id = ?1",
     )?;
     let members = select.query_and_then([id.0], |row| Ok((fingerprint(row.get(0)?), member(row, 1)?)))?;
     incident.standing.members = members.collect::<Result<_, StoreError>>()?;
@@ -54,14 +55,31 @@ fn bits(fingerprint: Fingerprint) -> i64 {
     fingerprint.0.cast_signed()
 }
 
-/// Reads `firing, starts_at, changed_at`, from the column `first` on.
+/// As the column `state` says it, so that the most pressing is the largest.
+fn state_number(state: MemberState) -> i64 {
+    match state {
+        MemberState::Resolved => 0,
+        MemberState::Unlisted => 1,
+        MemberState::Firing => 2,
+    }
+}
+
+fn state(number: i64) -> Result<MemberState, StoreError> {
+    match number {
+        0 => Ok(MemberState::Resolved),
+        1 => Ok(MemberState::Unlisted),
+        2 => Ok(MemberState::Firing),
+        other => Err(unreadable("member", format_args!("unknown state {other}"))),
+    }
+}
+
+/// Reads `state, starts_at, changed_at, listing`, from the column `first` on.
 fn member(row: &Row<'_>, first: usize) -> Result<Member, StoreError> {
     Ok(Member {
-        state: if row.get(first)? { MemberState::Firing } else { MemberState::Resolved },
+        state: state(row.get(first)?)?,
         starts_at: instant_opt(row.get_ref(first + 1)?.as_str_or_null()?)?,
         changed_at: instant(row.get_ref(first + 2)?.as_str()?)?,
-        // Kept by no release yet: what nobody lists is not told apart.
-        listing: None,
+        listing: row.get::<_, Option<i64>>(first + 3)?.map(|bits| Listing(bits.cast_unsigned())),
     })
 }
 
@@ -84,13 +102,39 @@ pub(super) fn find(conn: &Connection, lookup: &Lookup) -> Result<Vec<Incident>, 
     }
     let mut holders = conn.prepare_cached(
         "SELECT i.id FROM members AS m JOIN incidents AS i ON i.id = m.incident_id
-         WHERE m.fingerprint = ?1 AND m.firing = 1 AND i.source = ?2 AND i.resolved_at IS NULL",
+         WHERE m.fingerprint = ?1 AND m.state > 0 AND i.source = ?2 AND i.resolved_at IS NULL",
     )?;
     for (source, fingerprint) in &lookup.holders {
         for id in holders.query_map(params![bits(*fingerprint), source], |row| row.get(0))? {
             ids.insert(id?);
         }
     }
+    let mut listing = conn.prepare_cached(
+        "SELECT DISTINCT m.incident_id FROM members AS m JOIN incidents AS i ON i.id = m.incident_id
+         WHERE m.listing = ?1 AND m.state = 2 AND i.resolved_at IS NULL",
+    )?;
+    for Listing(number) in &lookup.listings {
+        for id in listing.query_map([number.cast_signed()], |row| row.get(0))? {
+            ids.insert(id?);
+        }
+    }
+    load_all(conn, ids)
+}
+
+/// Open incidents with alerts that are not listed any more, oldest first.
+pub(super) fn unlisted(
+    conn: &Connection,
+    after: Option<IncidentId>,
+    limit: usize,
+) -> Result<Vec<Incident>, StoreError> {
+    let after = after.map_or(i64::MIN, |id| id.0);
+    let ids = ids(
+        conn,
+        "SELECT DISTINCT m.incident_id FROM members AS m JOIN incidents AS i ON i.id = m.incident_id
+         WHERE m.state = 1 AND m.incident_id > ?1 AND i.resolved_at IS NULL
+         ORDER BY m.incident_id LIMIT ?2",
+        params![after, rows(limit)],
+    )?;
     load_all(conn, ids)
 }
 
@@ -134,17 +178,17 @@ fn ids(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Ve
     Ok(ids)
 }
 
-/// An incident's alerts: firing ones first, then by start, newest first.
+/// An incident's alerts: firing ones first, then unlisted ones, then by start, newest first.
 pub(super) fn alerts(conn: &Connection, id: IncidentId, limit: usize) -> Result<Vec<HeldAlert>, StoreError> {
     let mut select = conn.prepare_cached(
-        "SELECT m.fingerprint, m.firing, m.starts_at, m.changed_at, a.content
+        "SELECT m.fingerprint, m.state, m.starts_at, m.changed_at, m.listing, a.content
          FROM (SELECT * FROM members WHERE incident_id = ?1
-               ORDER BY firing DESC, starts_at DESC, fingerprint LIMIT ?2) AS m
+               ORDER BY state DESC, starts_at DESC, fingerprint LIMIT ?2) AS m
          JOIN alerts AS a ON a.incident_id = m.incident_id AND a.fingerprint = m.fingerprint
-         ORDER BY m.firing DESC, m.starts_at DESC, m.fingerprint",
+         ORDER BY m.state DESC, m.starts_at DESC, m.fingerprint",
     )?;
     let held = select.query_and_then(params![id.0, rows(limit)], |row| {
-        let alert = alert(fingerprint(row.get(0)?), row.get_ref(4)?.as_str()?)?;
+        let alert = alert(fingerprint(row.get(0)?), row.get_ref(5)?.as_str()?)?;
         Ok(HeldAlert { alert, member: member(row, 1)? })
     })?;
     held.collect()
@@ -194,26 +238,47 @@ pub(super) fn save(conn: &Connection, incident: &Incident) -> Result<IncidentId,
 
 /// Stores alerts that are new or changed.
 pub(super) fn save_alerts(conn: &Connection, id: IncidentId, held: &[HeldAlert]) -> Result<(), StoreError> {
-    let mut member = conn.prepare_cached(
-        "INSERT INTO members (incident_id, fingerprint, firing, starts_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (incident_id, fingerprint) DO UPDATE
-         SET firing = excluded.firing, starts_at = excluded.starts_at, changed_at = excluded.changed_at",
-    )?;
     let mut alert = conn.prepare_cached(
         "INSERT INTO alerts (incident_id, fingerprint, content) VALUES (?1, ?2, ?3)
          ON CONFLICT (incident_id, fingerprint) DO UPDATE SET content = excluded.content",
     )?;
     for HeldAlert { alert: text, member: known } in held {
-        let fingerprint = bits(text.fingerprint);
-        member.execute(params![
-            id.0,
-            fingerprint,
-            known.state == MemberState::Firing,
-            known.starts_at.map(stamp),
-            stamp(known.changed_at)
-        ])?;
-        alert.execute(params![id.0, fingerprint, alert_content(text)?])?;
+        save_member(conn, id, text.fingerprint, known)?;
+        alert.execute(params![id.0, bits(text.fingerprint), alert_content(text)?])?;
     }
+    Ok(())
+}
+
+/// Stores members that changed while their texts did not.
+pub(super) fn save_members(
+    conn: &Connection,
+    id: IncidentId,
+    members: &[(Fingerprint, Member)],
+) -> Result<(), StoreError> {
+    members.iter().try_for_each(|(fingerprint, member)| save_member(conn, id, *fingerprint, member))
+}
+
+fn save_member(
+    conn: &Connection,
+    id: IncidentId,
+    fingerprint: Fingerprint,
+    member: &Member,
+) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO members (incident_id, fingerprint, state, starts_at, changed_at, listing)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (incident_id, fingerprint) DO UPDATE
+         SET state = excluded.state, starts_at = excluded.starts_at, changed_at = excluded.changed_at,
+             listing = excluded.listing",
+    )?
+    .execute(params![
+        id.0,
+        bits(fingerprint),
+        state_number(member.state),
+        member.starts_at.map(stamp),
+        stamp(member.changed_at),
+        member.listing.map(|Listing(number)| number.cast_signed())
+    ])?;
     Ok(())
 }
 

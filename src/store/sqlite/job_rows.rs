@@ -1,4 +1,4 @@
-//! Jobs of the outbox, as JSON and back.
+//! What jobs need besides their place, as JSON and back.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ struct BuzzRow<'a> {
     round: u16,
 }
 
-/// What a job needs besides kind and place; `None` where that is all.
+/// The details of a job, as they are kept.
 pub(super) fn details(job: &Job) -> Result<Option<String>, StoreError> {
     match job {
         Job::Buzz { to: _, people, urgent, step, round } => to_json(&BuzzRow {
@@ -44,7 +44,7 @@ pub(super) fn details(job: &Job) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// The job that a row describes.
+/// A job of the table: its kind, the key of its place and its [`details`].
 pub(super) fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, StoreError> {
     if let ("silence", Some(details)) = (kind, details) {
         let row: SilenceRow<'_> = from_json("silence", details)?;

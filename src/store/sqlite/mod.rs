@@ -113,6 +113,7 @@ fn commit(conn: &Connection, commit: &Commit, retention: Retention) -> Result<Ve
 fn apply(conn: &Connection, change: &Change, now: Timestamp) -> Result<IncidentId, StoreError> {
     let id = incidents::save(conn, &change.incident)?;
     incidents::save_alerts(conn, id, &change.alerts)?;
+    incidents::save_members(conn, id, &change.members)?;
     incidents::record(conn, id, &change.timeline)?;
     if change.incident.standing.phase() != Phase::Triggered {
         outbox::withdraw_buzzes(conn, id)?;
@@ -145,6 +146,10 @@ impl Store for SqliteStore {
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError> {
         self.readers.read(move |conn| incidents::due(conn, now, limit)).await
+    }
+
+    async fn unlisted(&self, after: Option<IncidentId>, limit: usize) -> Result<Vec<Incident>, StoreError> {
+        self.readers.read(move |conn| incidents::unlisted(conn, after, limit)).await
     }
 
     async fn commit(&self, work: Commit) -> Result<Vec<IncidentId>, StoreError> {

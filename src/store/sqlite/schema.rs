@@ -33,7 +33,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        ChatId, Contact, Destination, Fingerprint, IncidentId, IncidentKey, Job, Ladder, Person, Urgent,
+        ChatId, Contact, Destination, Fingerprint, IncidentId, IncidentKey, Job, Ladder, Listing,
+        MemberState, Person, Urgent,
     };
     use crate::store::sqlite::{Retention, SqliteStore, outbox};
     use crate::store::{Lookup, Store};
@@ -70,7 +71,7 @@ mod tests {
 
     async fn reads_incidents(store: &SqliteStore) {
         let key = IncidentKey { rule: "database".to_owned(), group: "aa00".to_owned() };
-        let found = store.find(Lookup { keys: vec![key], holders: vec![] }).await.unwrap();
+        let found = store.find(Lookup { keys: vec![key], ..Lookup::default() }).await.unwrap();
         let [open] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((open.version, open.summary.as_str(), open.places.len()), (3, "\"sda\" 满了", 2));
         assert_eq!(open.standing.ladder, Ladder::Waiting { step: 1, round: 0 });
@@ -79,7 +80,11 @@ mod tests {
         assert!(open.standing.policy.steps.iter().all(|step| step.when.is_none()));
         let severity = &open.standing.severity;
         assert_eq!((severity.ack_timeout, severity.acknowledge_by_targets), (None, false));
-        assert_eq!(open.standing.members.len(), 2);
+        let members: Vec<_> = open.standing.members.values().map(|m| (m.state, m.listing)).collect();
+        assert_eq!(
+            members,
+            [(MemberState::Resolved, None), (MemberState::Firing, Some(Listing(u64::MAX - 1)))]
+        );
         let over = store.incident(IncidentId(1)).await.unwrap().unwrap();
         assert!(!over.standing.is_open() && over.standing.ladder == Ladder::Idle);
 

@@ -2,18 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::listings::silently_moved;
 use super::opening;
 use super::parcel::Parcel;
 use super::slot::Slot;
 use crate::domain::{
     Action, Actor, Alert, AlertStatus, Answer, Fingerprint, Incident, IncidentId, IncidentKey, Labels,
-    Member, Severity, Standing,
+    Listing, Member, Severity, Standing,
 };
 use crate::escalation::{self, Event, Observation, Roster, Sighting};
 use crate::rules::{Rule, RuleSet};
 use crate::store::{Change, HeldAlert, Lookup, Store, StoreError};
+
+/// How long unlisted alerts count as burning where the rule is gone: as long as
+/// with a rule that does not say.
+const STALE_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// Whom alerts of a parcel concern: an incident at hand, or one to be opened.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,11 +30,14 @@ enum Whose {
 /// The incidents of a turn. At most one slot per key takes new firings.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     by_key: BTreeMap<IncidentKey, usize>,
     /// Alerts that recover in this turn; of no others the holders are asked for.
     recovering: BTreeSet<Fingerprint>,
     holders: BTreeMap<(String, Fingerprint), BTreeSet<usize>>,
+    /// Listings that a complete payload of this turn speaks of, and the slots
+    /// with alerts that are listed there.
+    pub(super) listed: BTreeMap<Listing, BTreeSet<usize>>,
 }
 
 /// How an incident stood before a parcel, as far as its name depends on it.
@@ -75,6 +83,9 @@ impl Desk {
             let recovered = parcel.resolved.iter().filter_map(|at| parcel.alerts.get(*at));
             lookup.holders.extend(recovered.map(|alert| (parcel.source.clone(), alert.fingerprint)));
         }
+        let complete = parcels.iter().filter(|parcel| parcel.complete);
+        self.listed = complete.filter_map(|parcel| Some((parcel.listing?, BTreeSet::new()))).collect();
+        lookup.listings = self.listed.keys().copied().collect();
         self.recovering = lookup.holders.iter().map(|(_, fingerprint)| *fingerprint).collect();
         let known: BTreeSet<Option<IncidentId>> = at_hand.iter().map(|incident| incident.id).collect();
         for incident in at_hand {
@@ -102,6 +113,7 @@ impl Desk {
         for fingerprint in held {
             self.holders.entry((incident.source.clone(), fingerprint)).or_default().insert(slot);
         }
+        self.file_by_listing(slot, &incident.standing);
         let taken_by_open =
             |other: &usize| self.slots.get(*other).is_some_and(|s| s.incident.standing.is_open());
         if !self.by_key.get(&incident.key).is_some_and(taken_by_open) {
@@ -115,9 +127,10 @@ impl Desk {
     pub(super) fn apply(&mut self, rules: &RuleSet, roster: &dyn Roster, parcel: &Parcel, now: Timestamp) {
         for (whose, (rule, alerts)) in self.assign(rules, parcel, now) {
             let rule = rule.and_then(|index| rules.rules().get(index));
+            let rule = rule.or_else(|| self.rule_of(&whose, rules));
             let alerts: Vec<&Alert<'static>> =
                 alerts.into_iter().filter_map(|at| parcel.alerts.get(at)).collect();
-            let observation = observe(rules, rule, &alerts);
+            let observation = observe(rules, rule, &alerts, parcel);
             let slot = match whose {
                 Whose::Slot(slot) => {
                     let before = self.known(slot, &alerts);
@@ -146,6 +159,9 @@ impl Desk {
                     slot
                 }
             };
+            if let Some(slots) = parcel.listing.and_then(|listing| self.listed.get_mut(&listing)) {
+                slots.insert(slot);
+            }
             for alert in alerts.iter().filter(|alert| self.recovering.contains(&alert.fingerprint)) {
                 self.holders.entry((parcel.source.clone(), alert.fingerprint)).or_default().insert(slot);
             }
@@ -163,11 +179,16 @@ impl Desk {
     ) {
         let Some(slot) = self.slots.get_mut(slot) else { return };
         let before = slot.incident.standing.generation;
+        let silent = silently_moved(&slot.incident.standing, event);
         // Moved, because copying 100,000 members for each slice of a storm is what takes time and memory.
         let members = std::mem::take(&mut slot.incident.standing.members);
         let standing = Standing { members, ..slot.incident.standing.clone() };
         let (standing, effects) = escalation::advance(standing, event, roster, now);
         slot.changed |= standing.generation != before;
+        let moved = |(fingerprint, was): &(Fingerprint, Member)| {
+            standing.members.get(fingerprint).is_some_and(|member| member != was)
+        };
+        slot.moved.extend(silent.iter().filter(|was| moved(was)).map(|(fingerprint, _)| *fingerprint));
         slot.incident.standing = standing;
         slot.owe(effects, rules, now);
     }
@@ -191,7 +212,7 @@ impl Desk {
     }
 
     /// What changed, ready to be committed. Members are left out of the
-    /// incidents: the store learns of them by the alerts.
+    /// incidents: the store learns of those that changed.
     pub(super) fn changes(self) -> Vec<Change> {
         self.changes_and_large(usize::MAX).0
     }
@@ -199,7 +220,8 @@ impl Desk {
     /// [`changes`](Self::changes), and the incidents of so many alerts or more.
     pub(super) fn changes_and_large(self, least: usize) -> (Vec<Change>, Large) {
         let (mut changes, mut large) = (Vec::new(), Large::default());
-        for slot in self.slots {
+        for mut slot in self.slots {
+            let (alerts, moved) = slot.changed_members();
             let mut incident = slot.incident;
             let members = std::mem::take(&mut incident.standing.members);
             if members.len() >= least {
@@ -210,7 +232,8 @@ impl Desk {
             if slot.changed {
                 changes.push(Change {
                     incident,
-                    alerts: slot.alerts.into_values().collect(),
+                    alerts,
+                    members: moved,
                     timeline: slot.timeline,
                     jobs: slot.jobs,
                     refresh: slot.refresh,
@@ -255,6 +278,11 @@ impl Desk {
         for (at, slot) in self.holders_of_resolved(parcel) {
             whose.entry(Whose::Slot(slot)).or_default().1.push(at);
         }
+        for (slot, held) in self.held_of_listing(parcel) {
+            let alerts = &mut whose.entry(Whose::Slot(slot)).or_default().1;
+            let known: BTreeSet<usize> = alerts.iter().copied().collect();
+            alerts.extend(held.into_iter().filter(|at| !known.contains(at)));
+        }
         whose
     }
 
@@ -277,6 +305,13 @@ impl Desk {
             found.extend(alerts.iter().filter(|at| holds(*slot, **at)).map(|at| (*at, *slot)));
         }
         found
+    }
+
+    /// The rule that opened an incident, if there still is one.
+    fn rule_of<'a>(&self, whose: &Whose, rules: &'a RuleSet) -> Option<&'a Rule> {
+        let Whose::Slot(slot) = whose else { return None };
+        let name = &self.slots.get(*slot)?.incident.key.rule;
+        rules.rules().iter().find(|rule| rule.name == *name)
     }
 
     /// What came back, or got worse, is called by what burns now.
@@ -323,7 +358,7 @@ impl Desk {
     }
 }
 
-fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>]) -> Observation {
+fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>], parcel: &Parcel) -> Observation {
     let sightings = alerts.iter().map(|alert| Sighting {
         fingerprint: alert.fingerprint,
         status: alert.status,
@@ -333,12 +368,11 @@ fn observe(rules: &RuleSet, rule: Option<&Rule>, alerts: &[&Alert<'static>]) -> 
     });
     Observation {
         sightings: sightings.collect(),
-        // Which group an alert is listed in is not kept yet, so nothing is left out.
-        listing: None,
-        complete: false,
+        listing: parcel.listing,
+        complete: parcel.complete,
         policy: rule.map(|r| r.policy.clone()).unwrap_or_default(),
         group_wait: rule.map(|r| r.group_wait).unwrap_or_default(),
-        stale_after: rule.map(|r| r.stale_after).unwrap_or_default(),
+        stale_after: rule.map_or(STALE_AFTER, |r| r.stale_after),
     }
 }
 

@@ -8,8 +8,10 @@
 //! turn; there is no timer that could be lost.
 
 mod desk;
+mod listings;
 mod opening;
 mod parcel;
+mod reconcile;
 mod run;
 mod silencing;
 mod slices;

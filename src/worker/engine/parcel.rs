@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Alert, AlertStatus, GroupHeader, IncidentKey};
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::{Alert, AlertStatus, GroupHeader, IncidentKey, Listing};
 use crate::rules::{Origin, RuleSet};
+use crate::sources;
 
 /// One webhook, or a slice of a large one, after matching.
 #[derive(Debug)]
@@ -12,6 +15,10 @@ pub(super) struct Parcel {
     pub(super) source: String,
     /// The sender's address, for links.
     pub(super) external_url: String,
+    /// The sender's group; `None` where it names none.
+    pub(super) listing: Option<Listing>,
+    /// Whether these are all alerts that are listed there.
+    pub(super) complete: bool,
     /// Its alerts.
     pub(super) alerts: Vec<Alert<'static>>,
     /// For each key the rule (an index) and the firing alerts (indexes) it owns.
@@ -37,6 +44,8 @@ impl Parcel {
         let mut parcel = Self {
             source: source.to_owned(),
             external_url: header.external_url.clone().into_owned(),
+            listing: sources::names_group(header).then(|| listing(source, header)),
+            complete: sources::is_complete(header),
             alerts: Vec::with_capacity(alerts.len()),
             firing: BTreeMap::new(),
             resolved: Vec::new(),
@@ -52,6 +61,11 @@ impl Parcel {
             parcel.alerts.push(alert.into_owned());
         }
         parcel
+    }
+
+    /// The same, as a slice of a larger one.
+    pub(super) fn partial(self) -> Self {
+        Self { complete: false, ..self }
     }
 
     fn end(
@@ -94,4 +108,16 @@ impl Parcel {
             self.firing.entry(key).or_insert_with(|| (index, Vec::new())).1.push(at);
         }
     }
+}
+
+/// Eight bytes of a digest tell groups apart well enough: two of them meet by
+/// chance once there are billions.
+fn listing(source: &str, header: &GroupHeader<'_>) -> Listing {
+    let mut digest = Sha256::new();
+    for part in [source, &header.receiver, &header.group_key] {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    let bytes = digest.finalize();
+    Listing(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }

@@ -44,7 +44,7 @@ pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -
         let mut desk = Desk::default();
         taken += u64::try_from(slice.len()).unwrap_or(u64::MAX);
         let rules = engine.rules.load_full();
-        let parcel = [Parcel::sort(&rules, &delivery.content.source, &header, slice)];
+        let parcel = [Parcel::sort(&rules, &delivery.content.source, &header, slice).partial()];
         desk.load(engine.store.as_ref(), &parcel, at_hand).await?;
         let [parcel] = parcel;
         engine.metrics.unmatched(parcel.unmatched);

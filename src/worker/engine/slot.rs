@@ -1,12 +1,12 @@
 //! One incident of a turn, and what its effects come to: jobs, pins, timeline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::opening;
 use crate::domain::{
-    Destination, Fingerprint, Happening, Incident, Job, Person, Recipients, TimelineEntry, Urgent,
+    Destination, Fingerprint, Happening, Incident, Job, Member, Person, Recipients, TimelineEntry, Urgent,
 };
 use crate::escalation::Effect;
 use crate::rules::RuleSet;
@@ -18,6 +18,8 @@ pub(super) struct Slot {
     pub(super) incident: Incident,
     pub(super) changed: bool,
     pub(super) alerts: BTreeMap<Fingerprint, HeldAlert>,
+    /// Members that changed, with or without a new text.
+    pub(super) moved: BTreeSet<Fingerprint>,
     pub(super) timeline: Vec<TimelineEntry>,
     pub(super) jobs: Vec<NewJob>,
     pub(super) refresh: bool,
@@ -31,11 +33,29 @@ impl Slot {
             incident,
             changed: false,
             alerts: BTreeMap::new(),
+            moved: BTreeSet::new(),
             timeline: Vec::new(),
             jobs: Vec::new(),
             refresh: false,
             pins: PinChange::Keep,
         }
+    }
+
+    /// Alerts with new texts, and members that changed without.
+    pub(super) fn changed_members(&mut self) -> (Vec<HeldAlert>, Vec<(Fingerprint, Member)>) {
+        let members = &self.incident.standing.members;
+        let mut moved = std::mem::take(&mut self.moved);
+        let mut alerts: Vec<HeldAlert> = std::mem::take(&mut self.alerts).into_values().collect();
+        for held in &mut alerts {
+            // What came later in the turn may have moved it again.
+            if moved.remove(&held.alert.fingerprint)
+                && let Some(member) = members.get(&held.alert.fingerprint)
+            {
+                held.member = *member;
+            }
+        }
+        let with_member = |alert: Fingerprint| members.get(&alert).map(|member| (alert, *member));
+        (alerts, moved.into_iter().filter_map(with_member).collect())
     }
 
     /// Turns effects into jobs, pins and timeline.

@@ -52,12 +52,15 @@ CREATE INDEX incidents_phase ON incidents (phase);
 CREATE TABLE members (
     incident_id INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
     fingerprint INTEGER NOT NULL,           -- the bits of an unsigned 64 bit number
-    firing      INTEGER NOT NULL,
+    state       INTEGER NOT NULL,           -- 0: recovered, 1: fires but is not listed, 2: fires
     starts_at   TEXT,
     changed_at  TEXT    NOT NULL,
+    listing     INTEGER,                    -- the bits of an unsigned 64 bit number; NULL: unknown
     PRIMARY KEY (incident_id, fingerprint)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX members_firing ON members (fingerprint) WHERE firing = 1;
+CREATE INDEX members_burning ON members (fingerprint) WHERE state > 0;
+CREATE INDEX members_listed ON members (listing, incident_id) WHERE state = 2;
+CREATE INDEX members_unlisted ON members (incident_id) WHERE state = 1;
 
 -- The part of an alert that people read.
 CREATE TABLE alerts (

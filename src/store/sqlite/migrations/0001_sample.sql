@@ -13,9 +13,9 @@ INSERT INTO incidents (id, version, rule, grp, source, phase, opened_at, due_at,
     (2, 3, 'database', 'aa00', 'prod', 'triggered', '2027-01-15T08:00:00.000000000Z',
      '2027-01-15T08:03:00.000000001Z', NULL,
      '{"title":"DiskFull","summary":"\"sda\" 满了","labels":[["env","prod"],["team","db"]],"external_url":"http://am:9093","places":[{"chat":"oc_1"},{"direct":["lin","email","lin@example.com"]}],"template":"alert","pin":true,"severity":{"rank":0,"name":"critical","urgent":"phone","pin":true},"ladder":{"waiting":{"step":1,"round":0}},"last_step":[0,0],"policy":{"steps":[{"wait":[0,0],"notify":[{"person":"lin"}],"urgent":null},{"wait":[180,0],"notify":[{"chat":"sre"}],"urgent":"sms"}],"repeat":2},"generation":2,"reopens":1}');
-INSERT INTO members (incident_id, fingerprint, firing, starts_at, changed_at) VALUES
-    (2, -1, 1, '0001-01-01T00:00:00.000000000Z', '2027-01-15T08:00:00.000000000Z'),
-    (2, 7, 0, NULL, '2027-01-15T08:01:00.000000000Z');
+INSERT INTO members (incident_id, fingerprint, state, starts_at, changed_at, listing) VALUES
+    (2, -1, 2, '0001-01-01T00:00:00.000000000Z', '2027-01-15T08:00:00.000000000Z', -2),
+    (2, 7, 0, NULL, '2027-01-15T08:01:00.000000000Z', NULL);
 INSERT INTO alerts (incident_id, fingerprint, content) VALUES
     (2, -1, '{"firing":true,"labels":[["alertname","DiskFull"]],"annotations":[["summary","full"]],"starts_at":"0001-01-01T00:00:00Z","ends_at":null,"generator_url":"http://prometheus","silence_url":"","dashboard_url":"","panel_url":"","values":""}'),
     (2, 7, '{"firing":false,"labels":[],"annotations":[],"starts_at":null,"ends_at":"2027-01-15T08:01:00Z","generator_url":"","silence_url":"","dashboard_url":"","panel_url":"","values":"B=1"}');
