@@ -210,9 +210,11 @@ impl Ledger {
         next.climb.rose = false;
         let used_up = after.may_page() && after.ladder == Ladder::Exhausted;
         let was = before.is_some_and(|b| b.may_page() && b.ladder == Ladder::Exhausted);
+        let put_off = before.is_some_and(|before| before.due_at != after.due_at);
+        let asked_nobody = put_off && !moment.last_resort;
         if !used_up {
             next.loud_at = None;
-        } else if !was || !moment.last_resort || effects.iter().any(last_resort) {
+        } else if !was || asked_nobody || effects.iter().any(last_resort) {
             next.loud_at = Some(real);
         }
         next
