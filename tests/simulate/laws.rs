@@ -86,8 +86,7 @@ fn the_ladder_is_climbed_rung_by_rung(moment: &Moment<'_>, ledger: &Ledger) -> R
             climb.hear(note, moment.before, moment.after);
         }
         let Some((rung, reached)) = rungs(effect) else { continue };
-        let louder = reached && climb.rose && climb.reached == Some(rung);
-        if louder {
+        if climb.repeats(rung, reached) {
             continue;
         }
         let next = climb.touched.map_or(Some((0, 0)), |last| successor(policy, last));

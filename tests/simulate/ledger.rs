@@ -49,8 +49,16 @@ pub(crate) struct Climb {
 }
 
 impl Climb {
+    /// Whether a rung only runs again because it may be louder now.
+    pub(crate) fn repeats(&self, rung: Rung, reached: bool) -> bool {
+        reached && self.rose && self.reached == Some(rung)
+    }
+
     /// Notes a rung.
     pub(crate) fn touch(&mut self, rung: Rung, reached: bool) {
+        if self.repeats(rung, reached) {
+            return;
+        }
         self.touched = Some(rung);
         if reached {
             self.reached = Some(rung);

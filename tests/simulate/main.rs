@@ -46,11 +46,14 @@ struct Failure {
     story: String,
 }
 
-/// Lives through the year of a seed, and looks whether it would be the same again.
+/// One seed of so many is lived through a second time.
+const TWICE: u64 = 8;
+
+/// Lives through the year of a seed; of some, looks whether it would be the same again.
 fn run(core: &dyn Core, seed: u64) -> Result<Tally, Failure> {
     let script = events::script(seed, cast());
     let mut lives: Vec<(Trace, Tally)> = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..if seed % TWICE == 0 { 2 } else { 1 } {
         let mut world = World::new(core, false);
         if let Err(breach) = world.live(&script) {
             let (script, story) = shrink::shrink(core, script, &breach);
@@ -58,7 +61,7 @@ fn run(core: &dyn Core, seed: u64) -> Result<Tally, Failure> {
         }
         lives.push((world.trace, world.tally));
     }
-    if lives[0].0 != lives[1].0 {
+    if lives.iter().any(|(trace, _)| *trace != lives[0].0) {
         let how = "the same script went two ways".to_owned();
         let breach = Breach { law: "same inputs, same outputs", how };
         return Err(Failure { seed, breach, stimuli: script.len(), story: String::new() });
@@ -67,8 +70,8 @@ fn run(core: &dyn Core, seed: u64) -> Result<Tally, Failure> {
 }
 
 /// The first of these seeds that breaks a law.
-fn first_failure(core: &dyn Core, seeds: Range<u64>) -> Option<Failure> {
-    seeds.into_iter().find_map(|seed| run(core, seed).err())
+fn first_failure(core: &dyn Core, mut seeds: Range<u64>) -> Option<Failure> {
+    seeds.find_map(|seed| run(core, seed).err())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the number of seeds is the caller's choice")]
@@ -95,7 +98,7 @@ fn every_law_holds_through_years_of_trouble() {
     let open = sum.open.as_secs_f64() / events::YEAR.as_secs_f64();
     let took = started.elapsed().as_secs_f64();
     println!(
-        "{} years of a pager twice over, {} incidents open for {open:.1} years, {} steps, {} pages, {} buzzes: \
+        "{} years of a pager, {} incidents open for {open:.1} years, {} steps, {} pages, {} buzzes: \
          {took:.1} s, {:.0} incident-years a minute",
         seeds.end - seeds.start,
         sum.incidents,

@@ -23,7 +23,6 @@ const INSTANT_MAX: u32 = 500;
 
 /// An incident with what is known of it from outside.
 pub(crate) struct Case {
-    pub(crate) key: IncidentKey,
     pub(crate) standing: Standing,
     ledger: Ledger,
     open_since: Option<Timestamp>,
@@ -430,8 +429,8 @@ impl<'a> World<'a> {
 
     fn place(&mut self, key: IncidentKey, standing: Standing) -> usize {
         let case = self.cases.len();
-        self.latest.insert(key.clone(), case);
-        self.cases.push(Case { key, standing, ledger: Ledger::new(), open_since: None });
+        self.latest.insert(key, case);
+        self.cases.push(Case { standing, ledger: Ledger::new(), open_since: None });
         self.tally.incidents += 1;
         case
     }
