@@ -19,12 +19,13 @@ pub(crate) struct Breach {
 type Law = fn(&Moment<'_>, &Ledger) -> Result<(), String>;
 
 /// All laws with their names. The ledger is the one before the step.
-const LAWS: [(&str, Law); 9] = [
+const LAWS: [(&str, Law); 10] = [
     ("an open incident has a deadline", an_open_incident_has_a_deadline),
     ("only the open pages", only_the_open_pages),
     ("the ladder is climbed rung by rung", the_ladder_is_climbed_rung_by_rung),
     ("exhausted is never silent", exhausted_is_never_silent),
     ("answered stays quiet", answered_stays_quiet),
+    ("what nobody lists pages nobody", what_nobody_lists_pages_nobody),
     ("generation and epoch count", generation_and_epoch_count),
     ("no change, no effect", no_change_no_effect),
     ("pins match the state", pins_match_the_state),
@@ -43,7 +44,8 @@ pub(crate) fn check(moment: &Moment<'_>, ledger: &mut Ledger) -> Result<(), Brea
 }
 
 /// Laws on the ledger as it is after the step.
-const COMPARES_AFTERWARDS: [&str; 2] = ["pins match the state", "the timeline rebuilds the standing"];
+const COMPARES_AFTERWARDS: [&str; 3] =
+    ["what nobody lists pages nobody", "pins match the state", "the timeline rebuilds the standing"];
 
 /// Open means: something is due, or somebody has it for good, or there is
 /// nobody to page or nothing to be loud with.
@@ -143,6 +145,14 @@ fn answered_stays_quiet(moment: &Moment<'_>, ledger: &Ledger) -> Result<(), Stri
             | Effect::Silence { .. }
             | Effect::Unpin { .. } => {}
         }
+    }
+    Ok(())
+}
+
+/// While no alert is listed, the ladder stands, unless somebody wants it to climb.
+fn what_nobody_lists_pages_nobody(moment: &Moment<'_>, ledger: &Ledger) -> Result<(), String> {
+    if moment.pages() && moment.after.firing() == 0 && !ledger.climb.wanted {
+        return Err("somebody is paged, and none of its alerts is listed".to_owned());
     }
     Ok(())
 }

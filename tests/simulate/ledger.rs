@@ -44,6 +44,8 @@ pub(crate) struct Climb {
     pub(crate) rose: bool,
     /// The ladder is used up.
     pub(crate) exhausted: bool,
+    /// The last word of a person was to page.
+    pub(crate) wanted: bool,
     /// The answer that quieted it, if nothing took that back.
     pub(crate) quiet: Option<&'static str>,
 }
@@ -71,13 +73,15 @@ impl Climb {
     pub(crate) fn hear(&mut self, note: &Happening, before: Option<&Standing>, after: &Standing) {
         match note {
             Happening::Opened { .. }
-            | Happening::Unacknowledged { .. }
             | Happening::HoldEnded
             | Happening::AcknowledgeExpired { .. }
             | Happening::Reopened { .. } => *self = Self::default(),
+            Happening::Unacknowledged { .. } => *self = Self { wanted: true, ..Self::default() },
             Happening::SeverityRose { .. } if starts_over(before, after) => *self = Self::default(),
             Happening::SeverityRose { .. } => self.rose = true,
-            Happening::Escalated { .. } => (self.hurried, self.exhausted, self.quiet) = (true, false, None),
+            Happening::Escalated { .. } => {
+                (self.hurried, self.exhausted, self.quiet, self.wanted) = (true, false, None, true);
+            }
             Happening::Exhausted => self.exhausted = true,
             Happening::Acknowledged { .. }
             | Happening::HandedOver { .. }
