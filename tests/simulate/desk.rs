@@ -149,7 +149,9 @@ impl World<'_> {
 
     /// Carries out the first buzz that is due, as well as Feishu lets.
     pub(crate) fn buzz(&mut self) -> Result<(), Breach> {
-        let Some(first) = (0..self.outbox.len()).min_by_key(|at| self.outbox[*at].run_at) else { return Ok(()) };
+        let Some(first) = (0..self.outbox.len()).min_by_key(|at| self.outbox[*at].run_at) else {
+            return Ok(());
+        };
         let mut buzz = self.outbox.remove(first);
         let phase = self.cases[buzz.case].standing.phase();
         let rings = matches!(self.feishu, Verdict::Done | Verdict::Lost);
@@ -192,7 +194,8 @@ impl World<'_> {
         self.trace.add(after.generation << 32 | after.epoch << 1 | u64::from(after.is_open()));
         self.trace.add(u64::from_ne_bytes(after.due_at.map_or(0, |due| due.as_second()).to_ne_bytes()));
         for effect in effects {
-            if let Effect::Page { recipients, urgent, .. } | Effect::CatchAll { recipients, urgent } = effect {
+            if let Effect::Page { recipients, urgent, .. } | Effect::CatchAll { recipients, urgent } = effect
+            {
                 self.trace.add_text(urgent.as_str());
                 recipients.people.iter().for_each(|person| self.trace.add_text(&person.name));
             }
@@ -223,7 +226,9 @@ fn words(effect: &Effect) -> Option<String> {
         Effect::Page { step, round, recipients, urgent } => {
             Some(format!("PAGE step {step} round {round} → {} by {urgent}", names(recipients)))
         }
-        Effect::CatchAll { recipients, urgent } => Some(format!("CATCH-ALL → {} by {urgent}", names(recipients))),
+        Effect::CatchAll { recipients, urgent } => {
+            Some(format!("CATCH-ALL → {} by {urgent}", names(recipients)))
+        }
         Effect::Unpin { keep } => Some(format!("unpin all but {keep:?}")),
         Effect::Note(Happening::AlertsChanged { firing, resolved }) => {
             Some(format!("{firing} fire, {resolved} recovered"))

@@ -137,7 +137,8 @@ pub(crate) fn script(seed: u64, cast: Cast) -> Vec<Stimulus> {
 }
 
 fn near_a_change_of_the_clocks(chance: &mut Prng) -> Timestamp {
-    let changes = ["2026-10-25T00:30:00Z", "2026-11-01T05:30:00Z", "2027-03-14T06:30:00Z", "2027-03-28T00:30:00Z"];
+    let changes =
+        ["2026-10-25T00:30:00Z", "2026-11-01T05:30:00Z", "2027-03-14T06:30:00Z", "2027-03-28T00:30:00Z"];
     chance.pick(&changes).parse().expect("a date")
 }
 
@@ -161,7 +162,9 @@ fn stimulus(chance: &mut Prng, cast: Cast, focus: usize) -> What {
             let (pick, who) = (index(chance, 5), index(chance, cast.people));
             What::Act { pick, who, deed: deed(chance, cast), button }
         }
-        81..84 => What::SetClock { by: *chance.pick(&[SignedDuration::from_hours(1), SignedDuration::from_hours(-1)]) },
+        81..84 => What::SetClock {
+            by: *chance.pick(&[SignedDuration::from_hours(1), SignedDuration::from_hours(-1)]),
+        },
         84..87 => What::Reload { rules: index(chance, 3) },
         87..90 => What::Down { span: outage(chance) },
         90..93 => What::CrashBeforeCommit { span: outage(chance) },

@@ -70,8 +70,11 @@ fn an_open_incident_has_a_deadline(moment: &Moment<'_>, _: &Ledger) -> Result<()
     settled.then_some(()).ok_or_else(|| format!("it is open on {:?} and nothing is due", standing.ladder))
 }
 
+/// Open and not held; somebody who wants the next step now gets it all the same.
 fn only_the_open_pages(moment: &Moment<'_>, _: &Ledger) -> Result<(), String> {
-    if moment.pages() && !moment.after.may_page() {
+    let escalates = |effect: &Effect| matches!(effect, Effect::Note(Happening::Escalated { .. }));
+    let wanted = moment.after.response == Response::Open && moment.effects.iter().any(escalates);
+    if moment.pages() && !moment.after.may_page() && !wanted {
         let (response, hold) = (&moment.after.response, &moment.after.hold);
         return Err(format!("it pages, yet it is {response:?}, held by {hold:?}"));
     }
@@ -92,7 +95,8 @@ fn the_ladder_is_climbed_rung_by_rung(moment: &Moment<'_>, ledger: &Ledger) -> R
             continue;
         }
         let next = climb.touched.map_or(Some((0, 0)), |last| successor(policy, last));
-        let hurried = climb.hurried.then(|| climb.reached.map_or(Some((0, 0)), |last| successor(policy, last)));
+        let hurried =
+            climb.hurried.then(|| climb.reached.map_or(Some((0, 0)), |last| successor(policy, last)));
         if next != Some(rung) && hurried.flatten() != Some(rung) {
             return Err(format!("rung {rung:?} came after {:?} in (step, round)", climb.touched));
         }
@@ -200,7 +204,9 @@ fn pins_match_the_state(moment: &Moment<'_>, ledger: &Ledger) -> Result<(), Stri
         Phase::Snoozed | Phase::Resolved => false,
     };
     match ledger.pins.iter().find(|person| !may_stay(person)) {
-        Some(person) => Err(format!("{person} is pinned, yet it is {:?} by {holder:?}", moment.after.phase())),
+        Some(person) => {
+            Err(format!("{person} is pinned, yet it is {:?} by {holder:?}", moment.after.phase()))
+        }
         None => Ok(()),
     }
 }

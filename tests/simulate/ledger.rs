@@ -132,21 +132,22 @@ impl Story {
     }
 
     fn over_again(&mut self) {
-        (self.catch_alls, self.unlisted) = (0, false);
+        self.catch_alls = 0;
         self.becomes(Phase::Triggered, None);
     }
 
     fn read(&mut self, note: &Happening, starts_over: bool) {
         match note {
-            Happening::Opened { .. } | Happening::HoldEnded | Happening::AcknowledgeExpired { .. } => {
-                self.over_again();
-            }
+            Happening::Opened { .. }
+            | Happening::HoldEnded
+            | Happening::AcknowledgeExpired { .. }
+            | Happening::Unacknowledged { .. } => self.over_again(),
             Happening::Reopened { times } => {
                 self.over_again();
-                self.reopens = *times;
+                (self.unlisted, self.reopens) = (false, *times);
             }
             Happening::SeverityRose { .. } if starts_over => self.over_again(),
-            Happening::Unacknowledged { .. } | Happening::Escalated { .. } => {
+            Happening::Escalated { .. } => {
                 self.unlisted = false;
                 self.becomes(Phase::Triggered, None);
             }

@@ -91,7 +91,10 @@ fn every_law_holds_through_years_of_trouble() {
         match run(&Shipped, seed) {
             Ok(tally) => sum.add(&tally),
             Err(Failure { seed, breach, stimuli, story }) => {
-                panic!("seed {seed} breaks “{}”: {}\n{stimuli} stimuli are enough:\n{story}", breach.law, breach.how)
+                panic!(
+                    "seed {seed} breaks “{}”: {}\n{stimuli} stimuli are enough:\n{story}",
+                    breach.law, breach.how
+                )
             }
         }
     }

@@ -69,10 +69,16 @@ impl Sender {
     /// recovered since a few minutes. `None`: there is nothing to say.
     pub(crate) fn payload(&self, group: usize, now: Timestamp) -> Option<Payload> {
         let alerts = self.0.iter().enumerate().filter_map(|(alert, state)| {
-            let recent = state.ends_at.is_none_or(|end| now.duration_since(end) <= SignedDuration::from_mins(5));
+            let recent =
+                state.ends_at.is_none_or(|end| now.duration_since(end) <= SignedDuration::from_mins(5));
             let starts_at = state.starts_at.filter(|_| recent && !state.hidden)?;
             let status = if state.ends_at.is_some() { AlertStatus::Resolved } else { AlertStatus::Firing };
-            (HOUSE.alerts[alert].group == group).then_some(Told { alert, status, starts_at, ends_at: state.ends_at })
+            (HOUSE.alerts[alert].group == group).then_some(Told {
+                alert,
+                status,
+                starts_at,
+                ends_at: state.ends_at,
+            })
         });
         let alerts: Vec<_> = alerts.collect();
         (!alerts.is_empty()).then_some(Payload { group, alerts, complete: true })

@@ -194,7 +194,8 @@ impl<'a> World<'a> {
             What::Act { pick, who, deed, button } => self.press(pick, PEOPLE[who], deed, button),
             What::SetClock { by } => {
                 // An operator may be wrong by an hour, not by ever more of them.
-                self.skew = (self.skew + by).clamp(SignedDuration::from_hours(-2), SignedDuration::from_hours(2));
+                self.skew =
+                    (self.skew + by).clamp(SignedDuration::from_hours(-2), SignedDuration::from_hours(2));
                 self.late.push((now, by.abs()));
             }
             What::Reload { rules } => self.rules = rules,
@@ -290,7 +291,10 @@ impl<'a> World<'a> {
             }
             at_once = if next == self.real { at_once + 1 } else { 0 };
             if at_once > INSTANT_MAX {
-                return Err(Breach { law: "time passes", how: "something is due again and again".to_owned() });
+                return Err(Breach {
+                    law: "time passes",
+                    how: "something is due again and again".to_owned(),
+                });
             }
             self.real = next;
             if arrival.is_some_and(|at| at <= next) {
