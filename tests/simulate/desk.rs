@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{AlertStatus, Happening, IncidentKey, Listing, MemberState, Phase, Standing, Urgent};
 use larkhorn::escalation::{self, Effect, Event, Observation, Sighting};
 use larkhorn::rules::{Origin, Rule};
@@ -192,8 +192,11 @@ impl World<'_> {
         self.tally.steps += 1;
         self.trace.add(u64::from_ne_bytes(self.real.as_second().to_ne_bytes()));
         self.trace.add(after.generation << 32 | after.epoch << 1 | u64::from(after.is_open()));
-        self.trace.add(u64::from_ne_bytes(after.due_at.map_or(0, |due| due.as_second()).to_ne_bytes()));
+        self.trace.add(u64::from_ne_bytes(after.due_at.map_or(0, Timestamp::as_second).to_ne_bytes()));
         for effect in effects {
+            if let Effect::Note(note) = effect {
+                self.tally.heard.insert(note.kind());
+            }
             if let Effect::Page { recipients, urgent, .. } | Effect::CatchAll { recipients, urgent } = effect
             {
                 self.trace.add_text(urgent.as_str());

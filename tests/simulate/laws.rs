@@ -110,10 +110,8 @@ fn the_ladder_is_climbed_rung_by_rung(moment: &Moment<'_>, ledger: &Ledger) -> R
 
 /// The rung that has to follow, `(step, round)`.
 fn successor(policy: &Policy, (step, round): (u16, u16)) -> Option<(u16, u16)> {
-    match usize::from(step) + 1 < policy.steps.len() {
-        true => Some((step + 1, round)),
-        false => (round < policy.repeat).then_some((0, round + 1)),
-    }
+    let last = usize::from(step) + 1 >= policy.steps.len();
+    if last { (round < policy.repeat).then_some((0, round + 1)) } else { Some((step + 1, round)) }
 }
 
 /// As long as a used-up ladder may page, the last resort is never silent for

@@ -40,8 +40,8 @@ pub(crate) struct Climb {
     pub(crate) reached: Option<Rung>,
     /// Somebody asked for the next one: it may follow the last that reached anybody.
     pub(crate) hurried: bool,
-    /// It got worse in this step: the last one that reached anybody may run again.
-    pub(crate) rose: bool,
+    /// It got worse in this step: this rung may run again, louder.
+    pub(crate) louder: Option<Rung>,
     /// The ladder is used up.
     pub(crate) exhausted: bool,
     /// The last word of a person was to page.
@@ -53,7 +53,7 @@ pub(crate) struct Climb {
 impl Climb {
     /// Whether a rung only runs again because it may be louder now.
     pub(crate) fn repeats(&self, rung: Rung, reached: bool) -> bool {
-        reached && self.rose && self.reached == Some(rung)
+        reached && self.louder == Some(rung)
     }
 
     /// Notes a rung.
@@ -78,7 +78,7 @@ impl Climb {
             | Happening::Reopened { .. } => *self = Self::default(),
             Happening::Unacknowledged { .. } => *self = Self { wanted: true, ..Self::default() },
             Happening::SeverityRose { .. } if starts_over(before, after) => *self = Self::default(),
-            Happening::SeverityRose { .. } => self.rose = true,
+            Happening::SeverityRose { .. } => self.louder = self.reached,
             Happening::Escalated { .. } => {
                 (self.hurried, self.exhausted, self.quiet, self.wanted) = (true, false, None, true);
             }
@@ -220,7 +220,7 @@ impl Ledger {
                 next.climb.touch(rung, reached);
             }
         }
-        next.climb.rose = false;
+        next.climb.louder = None;
         let used_up = after.may_page() && after.ladder == Ladder::Exhausted;
         let was = before.is_some_and(|b| b.may_page() && b.ladder == Ladder::Exhausted);
         let put_off = before.is_some_and(|before| before.due_at != after.due_at);

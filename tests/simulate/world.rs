@@ -5,7 +5,7 @@
 //! what it was made for comes again. Time jumps from one thing that is due to
 //! the next; nothing here is left to chance, so a script says it all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{Action, Actor, IncidentKey, Standing, Via};
@@ -61,7 +61,7 @@ enum Crash {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) incidents: u64,
     pub(crate) steps: u64,
@@ -69,6 +69,8 @@ pub(crate) struct Tally {
     pub(crate) buzzes: u64,
     /// Time that incidents were open, summed.
     pub(crate) open: SignedDuration,
+    /// Kinds of what happened.
+    pub(crate) heard: BTreeSet<&'static str>,
 }
 
 impl Tally {
@@ -78,6 +80,7 @@ impl Tally {
         self.pages += other.pages;
         self.buzzes += other.buzzes;
         self.open += other.open;
+        self.heard.extend(&other.heard);
     }
 }
 
@@ -379,7 +382,7 @@ impl<'a> World<'a> {
             let case = case.unwrap_or_else(|key| self.place(key, after.clone()));
             self.judge(case, known, &after, &effects)?;
             self.owe(case, &effects);
-            if after.generation % 4 == 0
+            if after.generation.is_multiple_of(4)
                 && let Some(event) = told
             {
                 self.told_again(case, &event)?;
