@@ -22,6 +22,7 @@ mod events;
 mod house;
 mod laws;
 mod ledger;
+mod outside;
 mod plants;
 mod prng;
 mod sender;
@@ -34,7 +35,7 @@ use prng::Trace;
 use world::{Tally, World};
 
 /// Seeds that run where nobody says how many.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 /// What must happen to somebody, or the seeds try too little.
 const HAPPENS: [&str; 19] = [

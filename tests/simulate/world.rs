@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use larkhorn::domain::{Action, Actor, IncidentKey, Standing, Via};
+use larkhorn::domain::{Action, Actor, IncidentKey, Standing};
 use larkhorn::escalation::{Effect, Event, Reconciliation, Roster};
 
-use crate::events::{Button, Deed, How, Stimulus, Verdict, What, YEAR, beginning};
-use crate::house::{Core, HOUSE, PEOPLE, Rules, SILENCE_MAX};
+use crate::events::{Stimulus, Verdict, YEAR, beginning};
+use crate::house::{Core, HOUSE, Rules, SILENCE_MAX};
 use crate::laws::{self, Breach};
-use crate::ledger::{Ledger, Moment};
+use crate::ledger::{self, Ledger, Moment};
 use crate::prng::Trace;
 use crate::sender::{Payload, Sender};
 
@@ -55,7 +55,7 @@ pub(crate) struct Decision {
 
 /// How the next decision will be cut short.
 #[derive(Debug, Clone, Copy)]
-enum Crash {
+pub(crate) enum Crash {
     BeforeCommit(SignedDuration),
     AfterCommit(SignedDuration),
 }
@@ -90,19 +90,19 @@ pub(crate) struct World<'a> {
     pub(crate) rules: usize,
     pub(crate) real: Timestamp,
     /// How far the machine's clock is ahead.
-    skew: SignedDuration,
-    sender: Sender,
+    pub(crate) skew: SignedDuration,
+    pub(crate) sender: Sender,
     pub(crate) cases: Vec<Case>,
-    open: Vec<usize>,
+    pub(crate) open: Vec<usize>,
     pub(crate) latest: BTreeMap<IncidentKey, usize>,
-    inbox: BTreeMap<(Timestamp, u64), Incoming>,
-    arrivals: u64,
+    pub(crate) inbox: BTreeMap<(Timestamp, u64), Incoming>,
+    pub(crate) arrivals: u64,
     pub(crate) outbox: Vec<Buzz>,
-    down_until: Timestamp,
-    crash: Option<Crash>,
+    pub(crate) down_until: Timestamp,
+    pub(crate) crash: Option<Crash>,
     pub(crate) feishu: Verdict,
     /// When something made the pager late, and how much.
-    late: Vec<(Timestamp, SignedDuration)>,
+    pub(crate) late: Vec<(Timestamp, SignedDuration)>,
     pub(crate) trace: Trace,
     pub(crate) tally: Tally,
     /// The story so far; `None`: it is not told.
@@ -169,114 +169,6 @@ impl<'a> World<'a> {
         if let Some(story) = &mut self.story {
             story.push(format!("{real}  {}", line()));
         }
-    }
-
-    /// Something from outside.
-    fn meet(&mut self, what: &What) {
-        let now = self.real;
-        match *what {
-            What::Fire { alert } => {
-                self.sender.fire(alert, now);
-                self.send(HOUSE.alerts[alert].group, How::Plainly);
-            }
-            What::Clear { alert } => {
-                self.sender.clear(alert, now);
-                self.send(HOUSE.alerts[alert].group, How::Plainly);
-            }
-            What::Hide { alert, hidden } => {
-                self.sender.hide(alert, hidden);
-                self.send(HOUSE.alerts[alert].group, How::Plainly);
-            }
-            What::Send { group, how } => self.send(group, how),
-            What::Replica { alert, shift } => {
-                if let Some(payload) = self.sender.replica(alert, shift) {
-                    self.arrive(now, Incoming::Payload(payload));
-                }
-            }
-            What::Ask { pick } => self.ask(pick),
-            What::Act { pick, who, deed, button } => self.press(pick, PEOPLE[who], deed, button),
-            What::SetClock { by } => {
-                // An operator may be wrong by an hour, not by ever more of them.
-                self.skew =
-                    (self.skew + by).clamp(SignedDuration::from_hours(-2), SignedDuration::from_hours(2));
-                self.late.push((now, by.abs()));
-            }
-            What::Reload { rules } => self.rules = rules,
-            What::Down { span } => self.stop(span),
-            What::CrashBeforeCommit { span } => self.crash = Some(Crash::BeforeCommit(span)),
-            What::CrashAfterCommit { span } => self.crash = Some(Crash::AfterCommit(span)),
-            What::Feishu(verdict) => self.feishu = verdict,
-        }
-    }
-
-    fn send(&mut self, group: usize, how: How) {
-        let now = self.real;
-        let Some(mut payload) = self.sender.payload(group, now) else { return };
-        match how {
-            How::Plainly => {}
-            How::Twice => self.arrive(now, Incoming::Payload(payload.clone())),
-            How::Late(by) => return self.arrive(now + by, Incoming::Payload(payload)),
-            How::Truncated => {
-                payload.alerts.truncate(1);
-                payload.complete = false;
-            }
-        }
-        self.arrive(now, Incoming::Payload(payload));
-    }
-
-    fn arrive(&mut self, at: Timestamp, incoming: Incoming) {
-        self.arrivals += 1;
-        self.inbox.insert((at, self.arrivals), incoming);
-    }
-
-    fn stop(&mut self, span: SignedDuration) {
-        let up_at = self.real + span;
-        self.down_until = self.down_until.max(up_at);
-        self.late.push((up_at, span));
-    }
-
-    /// One of the incidents that a person may have on the screen: open ones, else the last.
-    fn picked(&self, pick: usize) -> Option<usize> {
-        match self.open.len() {
-            0 => self.cases.len().checked_sub(1),
-            open => Some(self.open[pick % open]),
-        }
-    }
-
-    fn press(&mut self, pick: usize, who: &str, deed: Deed, button: Button) {
-        let Some(case) = self.picked(pick) else { return };
-        let action = match deed {
-            Deed::Acknowledge => Action::Acknowledge,
-            Deed::Unacknowledge => Action::Unacknowledge,
-            Deed::Snooze(span) => Action::Snooze { span },
-            Deed::Resolve => Action::Resolve,
-            Deed::Escalate => Action::Escalate,
-            Deed::HandOver { to } => {
-                Action::HandOver { to: (*PEOPLE.get(to).unwrap_or(&"nobody known")).to_owned() }
-            }
-        };
-        let drawn = self.cases[case].standing.epoch;
-        let (epoch, via) = match button {
-            Button::None => (None, Via::Api),
-            Button::Fresh => (Some(drawn), Via::Card),
-            Button::Stale => (Some(drawn - 1), Via::Card),
-        };
-        let known = HOUSE.rules[self.rules].person(who).is_some();
-        let actor = Actor { name: who.to_owned(), known, via };
-        self.arrive(self.real, Incoming::Action { case, action, actor, epoch });
-    }
-
-    fn ask(&mut self, pick: usize) {
-        let Some(case) = self.picked(pick) else { return };
-        let mut found = Reconciliation::default();
-        for (alert, series) in HOUSE.alerts.iter().enumerate() {
-            match self.sender.truth(alert) {
-                (true, true) => drop(found.firing.insert(series.fingerprint)),
-                (true, false) => drop(found.suppressed.insert(series.fingerprint)),
-                (false, _) => {}
-            }
-        }
-        self.arrive(self.real, Incoming::Asked { case, found });
     }
 
     /// Lets time pass, doing what comes due, until just before `end`.
@@ -380,9 +272,10 @@ impl<'a> World<'a> {
             self.remember(&case, &after, &effects);
             let known = case.is_ok();
             let case = case.unwrap_or_else(|key| self.place(key, after.clone()));
-            self.judge(case, known, &after, &effects)?;
+            let generation = after.generation;
+            self.judge(case, known, after, &effects)?;
             self.owe(case, &effects);
-            if after.generation.is_multiple_of(4)
+            if generation.is_multiple_of(4)
                 && let Some(event) = told
             {
                 self.told_again(case, &event)?;
@@ -391,26 +284,25 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn judge(&mut self, at: usize, known: bool, after: &Standing, effects: &[Effect]) -> Result<(), Breach> {
+    fn judge(&mut self, at: usize, known: bool, after: Standing, effects: &[Effect]) -> Result<(), Breach> {
         let roster = Rules(&HOUSE.rules[self.rules]);
         let now = self.clock();
-        let last_resort = roster.catch_all(now).map_or_else(
-            || after.policy.steps.iter().any(|step| !roster.recipients(&step.notify, now).is_empty()),
-            |last| !last.recipients.is_empty(),
-        );
+        let last_resort = effects.iter().any(ledger::last_resort)
+            || roster.catch_all(now).is_some_and(|last| !last.recipients.is_empty())
+            || after.policy.steps.iter().any(|step| !roster.recipients(&step.notify, now).is_empty());
         let silence_max = self.silence_max(&self.cases[at].ledger);
         let case = &mut self.cases[at];
         let moment = Moment {
             before: known.then_some(&case.standing),
-            after,
+            after: &after,
             effects,
             real: self.real,
             silence_max,
             last_resort,
         };
         laws::check(&moment, &mut case.ledger)?;
-        case.standing = after.clone();
         let is_open = after.is_open();
+        case.standing = after;
         match case.open_since {
             Some(since) if !is_open => {
                 self.tally.open += self.real.duration_since(since);
