@@ -85,7 +85,7 @@ fn carry_out(
         Action::Unacknowledge => {
             effects.push(Effect::Note(Happening::Unacknowledged { by, via }));
             effects.push(Effect::Refresh);
-            holds::start_over(standing, now);
+            holds::start_over(standing, now, effects);
             if standing.hold.is_none() {
                 standing.due_at = standing.due_at.map(|due| due.max(after(now, SECOND_THOUGHTS)));
             }
@@ -112,7 +112,7 @@ fn carry_out(
             standing.hold = None;
             standing.epoch += 1;
             climb::hurry(standing, roster, now, effects);
-            holds::hold_unlisted(standing, holds::UNLISTED_FOR, now);
+            holds::hold_unlisted(standing, holds::UNLISTED_FOR, now, effects);
             effects.push(Effect::Refresh);
         }
     }
@@ -129,7 +129,7 @@ fn take(standing: &mut Standing, by: String, now: Timestamp, effects: &mut Vec<E
     standing.ladder = Ladder::Idle;
     standing.epoch += 1;
     holds::due_again(standing);
-    holds::hold_unlisted(standing, holds::UNLISTED_FOR, now);
+    holds::hold_unlisted(standing, holds::UNLISTED_FOR, now, effects);
 }
 
 /// Nobody is paged until the hold ends.

@@ -77,7 +77,7 @@ pub(super) fn due_again(standing: &mut Standing) {
 
 /// Starts the ladder over: nobody has it any more.
 pub(super) fn rearm(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effects: &mut Vec<Effect>) {
-    start_over(standing, now);
+    start_over(standing, now, effects);
     effects.push(Effect::Refresh);
     if standing.hold.is_none() {
         climb::run_due(standing, roster, now, effects);
@@ -86,7 +86,7 @@ pub(super) fn rearm(standing: &mut Standing, roster: &dyn Roster, now: Timestamp
 
 /// Points the ladder at its start, and nobody has it any more. While none of its
 /// alerts is listed it stands still there. The epoch grows if somebody had it.
-pub(super) fn start_over(standing: &mut Standing, now: Timestamp) {
+pub(super) fn start_over(standing: &mut Standing, now: Timestamp, effects: &mut Vec<Effect>) {
     if standing.phase() != Phase::Triggered {
         standing.epoch += 1;
     }
@@ -99,17 +99,23 @@ pub(super) fn start_over(standing: &mut Standing, now: Timestamp) {
     } else {
         climb::start(standing, now);
     }
-    hold_unlisted(standing, UNLISTED_FOR, now);
+    hold_unlisted(standing, UNLISTED_FOR, now, effects);
 }
 
 /// Holds the ladder if it burns but none of it is listed any more; for so long
 /// as is left where it was held for that already.
-pub(super) fn hold_unlisted(standing: &mut Standing, stale_after: SignedDuration, now: Timestamp) {
+pub(super) fn hold_unlisted(
+    standing: &mut Standing,
+    stale_after: SignedDuration,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
     if standing.firing() > 0 || burning(standing) == 0 {
         return;
     }
     if standing.hold.is_none() {
         standing.hold = Some(Hold::Unlisted { since: now, stale_at: after(now, stale_after) });
+        effects.push(Effect::Note(Happening::Unlisted));
     }
     due_again(standing);
 }
@@ -125,8 +131,7 @@ pub(super) fn relist(
     let listed = standing.firing() > 0;
     match &standing.hold {
         None if !listed && burning(standing) > 0 => {
-            hold_unlisted(standing, stale_after, now);
-            effects.push(Effect::Note(Happening::Unlisted));
+            hold_unlisted(standing, stale_after, now, effects);
         }
         Some(Hold::Unlisted { .. }) if listed => {
             standing.hold = None;
