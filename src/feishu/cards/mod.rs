@@ -9,6 +9,7 @@
 //!
 //! When to draw, and where to send it, is the courier's business.
 
+mod buttons;
 mod lines;
 mod links;
 mod minimal;

@@ -5,16 +5,16 @@
 //! of time are seconds for `duration`. A field that does not apply is empty, 0
 //! or null, never absent, because templates are strict.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::buttons::{self, ButtonView};
 use super::links::{Link, links};
 use super::text::{is_blank, shown, shown_in_line};
 use super::{Buttons, CardInput, ListedAlert};
 use crate::domain::{
-    Action, Hold, Incident, Labels, Ladder, MemberState, Phase, Response, Severity, Standing, Urgent,
+    Hold, Incident, Labels, Ladder, MemberState, Phase, Response, Severity, Standing, Urgent,
 };
-use crate::feishu::callbacks::{Button, button_value};
 
 /// How much a card may hold. Each level of shrinking has its own.
 #[derive(Debug, Clone, Copy)]
@@ -154,16 +154,6 @@ pub(crate) struct View {
 }
 
 #[derive(Debug, Serialize)]
-struct ButtonView {
-    /// The action's word.
-    action: &'static str,
-    /// Hours, for a snooze or silence; else 0.
-    hours: i64,
-    /// What the button brings back, as JSON: to be written as it is.
-    value: String,
-}
-
-#[derive(Debug, Serialize)]
 struct PagedView {
     name: String,
     /// `app`, `sms` or `phone`.
@@ -233,7 +223,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
         unlisted: matches!(standing.hold, Some(Hold::Unlisted { .. })),
         holder: shown_in_line(standing.holder().unwrap_or_default(), NAME_CHARS),
         until: until(standing).map(|at| at.to_string()),
-        buttons: button_views(input, buttons),
+        buttons: buttons::views(input, buttons),
         exhausted: standing.ladder == Ladder::Exhausted,
         place: place(&incident.labels),
         rule: shown_in_line(&incident.key.rule, NAME_CHARS),
@@ -270,43 +260,6 @@ fn until(standing: &Standing) -> Option<Timestamp> {
         (_, Response::Acknowledged { expires_at, .. }) => *expires_at,
         (_, Response::Open | Response::Resolved { .. }) => None,
     }
-}
-
-/// The buttons that make sense in a state.
-fn button_views(input: &CardInput<'_>, buttons: Buttons) -> Vec<ButtonView> {
-    let (standing, Some(incident)) = (&input.incident.standing, input.incident.id) else { return Vec::new() };
-    if buttons == Buttons::None {
-        return Vec::new();
-    }
-    let snooze = |hours| Action::Snooze { span: SignedDuration::from_hours(hours) };
-    let mut actions = match standing.phase() {
-        Phase::Triggered => {
-            vec![Action::Acknowledge, snooze(1), snooze(4), Action::Escalate, Action::Resolve]
-        }
-        Phase::Acknowledged => vec![Action::Resolve, Action::Unacknowledge, Action::Escalate, snooze(1)],
-        Phase::Snoozed => vec![Action::Acknowledge, Action::Unacknowledge, Action::Resolve],
-        Phase::Resolved => Vec::new(),
-    };
-    // What Grafana fires is silenced there, by the link beside.
-    let grafana = input.alerts.iter().any(|listed| !listed.alert.silence_url.is_empty());
-    let running = matches!(standing.phase(), Phase::Triggered | Phase::Acknowledged);
-    if buttons == Buttons::AnswersAndSilences && running && !grafana {
-        actions.extend([1, 4, 24].map(|hours| Action::Silence { span: SignedDuration::from_hours(hours) }));
-    }
-    let epoch = standing.epoch;
-    let view = |action: Action| ButtonView {
-        action: action.as_str(),
-        hours: match &action {
-            Action::Snooze { span } | Action::Silence { span } => span.as_hours(),
-            Action::Acknowledge
-            | Action::Unacknowledge
-            | Action::Resolve
-            | Action::Escalate
-            | Action::HandOver { .. } => 0,
-        },
-        value: button_value(&Button { incident, epoch, action }).to_string(),
-    };
-    actions.into_iter().map(view).collect()
 }
 
 /// The headline, never empty.
