@@ -16,6 +16,9 @@ use crate::store::{Claim, JobEnd, NewJob, Report, StoreError};
 /// The place of a job that happens nowhere in Feishu.
 const NOWHERE: &str = "";
 
+/// A post that backs off beside its lane.
+pub(super) const BESIDE: &str = "kind = 'post' AND ordered = 0 AND place = ?1 AND incident_id = ?2";
+
 /// Puts a job in, or folds it into one that waits.
 ///
 /// A job that backs off after a failure keeps its time when another is folded
@@ -43,8 +46,7 @@ pub(super) fn put(
         }
         Job::Post { .. } => {
             // One that backs off beside its lane must not find a second one at work.
-            let which = "kind = 'post' AND ordered = 0 AND place = ?1 AND incident_id = ?2";
-            let folded = fold(conn, which, &key, owner, new)?;
+            let folded = fold(conn, BESIDE, &key, owner, new)?;
             (true, queue_at(conn, owner, &key)?, folded)
         }
         Job::Buzz { .. } | Job::Remind { .. } => {

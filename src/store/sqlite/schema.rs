@@ -130,4 +130,19 @@ mod tests {
         let plan = store.readers.read(plan).await.unwrap();
         assert!(plan.contains("outbox_ready") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
+
+    #[tokio::test]
+    async fn putting_a_post_in_looks_at_its_own_place_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
+        let plan = |conn: &Connection| {
+            let fold = format!("EXPLAIN QUERY PLAN UPDATE outbox SET again = 1 WHERE {}", outbox::BESIDE);
+            let mut explain = conn.prepare(&fold)?;
+            let steps =
+                explain.query_map(params!["", 1], |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
+            Ok(steps.join("; "))
+        };
+        let plan = store.readers.read(plan).await.unwrap();
+        assert!(plan.starts_with("SEARCH"), "{plan}");
+    }
 }

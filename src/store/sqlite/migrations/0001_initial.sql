@@ -112,6 +112,7 @@ CREATE INDEX outbox_next ON outbox (run_at) WHERE blocked = 0 AND lease_until IS
 CREATE INDEX outbox_leased ON outbox (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX outbox_turn ON outbox (incident_id, place, id) WHERE ordered = 1;
 CREATE INDEX outbox_buzzes ON outbox (incident_id) WHERE kind = 'buzz';
+CREATE INDEX outbox_posts ON outbox (incident_id, place) WHERE kind = 'post';
 CREATE UNIQUE INDEX outbox_edit ON outbox (incident_id, place) WHERE kind = 'edit';
 CREATE UNIQUE INDEX outbox_pin ON outbox (place) WHERE kind = 'pin';
 CREATE INDEX outbox_created ON outbox (created_at);
