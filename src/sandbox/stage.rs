@@ -95,6 +95,16 @@ impl Sandbox {
         self.change(|world, _| world.reset());
     }
 
+    /// Waits until the phones show something, looking again after each change.
+    /// Waits for ever if they never do.
+    pub async fn until(&self, shows: impl Fn(&Self) -> bool) {
+        let mut versions = self.version.subscribe();
+        while !shows(self) {
+            // The sender lives in `self`.
+            let _ = versions.changed().await;
+        }
+    }
+
     /// Chats in order of their making, conversations with the bot included.
     pub fn chats(&self) -> Vec<Chat> {
         self.look(|world| world.chats.clone())

@@ -4,7 +4,6 @@
 //! Peaks are `VmHWM`, the kernel's own record. Every case has a fresh process
 //! and ends when the store holds each alert.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::fake::Fake;
@@ -34,8 +33,7 @@ pub(crate) fn run() {
 
 fn idle(fake: &Fake) {
     let pager = Pager::start(RULES, fake.addr, None);
-    sleep(Duration::from_secs(2));
-    let resident = pager.mebibytes("VmRSS");
+    let resident = pager.at_rest();
     print(&pager, "idle", resident, None, &format!("≤ {IDLE_MIB:.0} resident"), resident <= IDLE_MIB);
 }
 
@@ -70,8 +68,7 @@ fn open(pager: &Pager, case: &str, times: (Duration, Duration)) {
 fn one_body(fake: &Fake) {
     let pager = Pager::start(RULES, fake.addr, None);
     let request = request(&body("Storm", "critical", 0, ALERTS));
-    sleep(Duration::from_secs(1));
-    let (before, started) = (pager.mebibytes("VmRSS"), Instant::now());
+    let (before, started) = (pager.at_rest(), Instant::now());
     let answered = pager.post(&request);
     let at_answer = pager.mebibytes("VmHWM");
     settled(&pager);

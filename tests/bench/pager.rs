@@ -13,6 +13,8 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 const START_MAX: Duration = Duration::from_secs(10);
+/// Between two looks at a process that may be at rest.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A library to preload that makes each flush of the disk a millisecond longer.
 pub(crate) struct SlowDisk {
@@ -104,6 +106,31 @@ impl Pager {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap().trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Resident MiB once the process has nothing more to do after its start: it
+    /// neither ran nor grew from one look to the next.
+    pub(crate) fn at_rest(&self) -> f64 {
+        let started = Instant::now();
+        let look = || (self.ticks(), self.mebibytes("VmRSS"));
+        let mut seen = look();
+        loop {
+            sleep(LOOK);
+            let now = look();
+            if now == seen {
+                return now.1;
+            }
+            assert!(started.elapsed() < START_MAX, "larkhorn does not come to rest: {}", self.log());
+            seen = now;
+        }
+    }
+
+    /// Ticks of processor time that the process has used.
+    fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name in parentheses may hold spaces; user and system time are fields 14 and 15.
+        let (_, after_name) = stat.rsplit_once(") ").unwrap();
+        after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
     /// Waits until a query of the database gives a number.

@@ -183,13 +183,14 @@ impl World {
     ) {
         let courier = self.courier();
         let watch = async {
-            while !shows(&self.sandbox) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            self.sandbox.until(&shows).await;
             meanwhile().await;
         };
-        let (turn, ()) = tokio::join!(courier.turn(), watch);
-        turn.unwrap();
+        let turn = async {
+            courier.turn().await.unwrap();
+            assert!(shows(&self.sandbox), "it never showed");
+        };
+        tokio::join!(turn, watch);
     }
 
     /// The engine works until there is nothing left to decide.
@@ -257,18 +258,16 @@ impl World {
         let work = async {
             loop {
                 while engine.turn(self.now()).await.unwrap() {}
-                courier.turn().await.unwrap();
+                if courier.turn().await.unwrap() == 0 {
+                    break;
+                }
             }
         };
-        let watch = async {
-            while !shows(&self.sandbox) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
+        // Looks first: the process must die before the courier hears the answer.
         tokio::select! {
-            () = watch => {}
-            () = work => {}
-            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("it never showed"),
+            biased;
+            () = self.sandbox.until(&shows) => {}
+            () = work => panic!("it never showed"),
         }
         drop((engine, courier));
         self.crash()
