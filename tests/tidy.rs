@@ -269,8 +269,8 @@ fn nothing_is_left_for_later(file: &File) -> Vec<String> {
 /// Where homes usually are, this user's home, and where this checkout is. A
 /// checkout at the top of the disk has no path of its own.
 static MACHINE: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let here = [std::env::var("HOME").unwrap_or_default(), env!("CARGO_MANIFEST_DIR").to_owned()];
-    let own = here.into_iter().filter(|path| path.len() > 1).map(|path| format!("{path}/"));
+    let here = [std::env::home_dir().unwrap_or_default(), top().to_owned()];
+    let own = here.iter().filter(|path| path.parent().is_some()).map(|path| format!("{}/", path.display()));
     ["/home/", "/Users/"].map(str::to_owned).into_iter().chain(own).collect()
 });
 

@@ -99,10 +99,8 @@ impl Sandbox {
     /// Waits for ever if they never do.
     pub async fn until(&self, shows: impl Fn(&Self) -> bool) {
         let mut versions = self.version.subscribe();
-        while !shows(self) {
-            // The sender lives in `self`.
-            let _ = versions.changed().await;
-        }
+        // An error would say that the sender is gone, which lives in `self`.
+        while !shows(self) && versions.changed().await.is_ok() {}
     }
 
     /// Chats in order of their making, conversations with the bot included.
