@@ -104,7 +104,25 @@ pub struct Alert<'a> {
     pub values: Cow<'a, str>,
 }
 
-impl Alert<'_> {
+impl<'a> Alert<'a> {
+    /// An alert of which nothing else is known.
+    pub fn new(status: AlertStatus, fingerprint: Fingerprint, labels: Labels<'a>) -> Self {
+        let none = Cow::Borrowed("");
+        Self {
+            status,
+            fingerprint,
+            labels,
+            annotations: Labels::default(),
+            starts_at: None,
+            ends_at: None,
+            generator_url: none.clone(),
+            silence_url: none.clone(),
+            dashboard_url: none.clone(),
+            panel_url: none.clone(),
+            values: none,
+        }
+    }
+
     /// The same alert, owning its text.
     pub fn into_owned(self) -> Alert<'static> {
         let own = |s: Cow<'_, str>| Cow::Owned(s.into_owned());

@@ -22,25 +22,15 @@ pub(super) type Text = Spanned<String>;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
-    #[serde(default)]
     pub(super) severities: Option<Vec<SeverityEntry>>,
-    #[serde(default)]
     pub(super) default_severity: Option<Text>,
-    #[serde(default)]
     pub(super) people: Option<Entries<Spanned<PersonEntry>>>,
-    #[serde(default)]
     pub(super) chats: Option<Entries<Text>>,
-    #[serde(default)]
     pub(super) teams: Option<Entries<Spanned<Vec<Text>>>>,
-    #[serde(default)]
     pub(super) calendars: Option<Entries<CalendarEntry>>,
-    #[serde(default)]
     pub(super) schedules: Option<Entries<ScheduleEntry>>,
-    #[serde(default)]
     pub(super) policies: Option<Entries<PolicyEntry>>,
-    #[serde(default)]
     pub(super) catch_all: Option<Spanned<CatchAllEntry>>,
-    #[serde(default)]
     pub(super) rules: Option<Vec<RuleEntry>>,
 }
 
@@ -49,14 +39,11 @@ pub(super) struct Document {
 #[serde(deny_unknown_fields)]
 pub(super) struct SeverityEntry {
     pub(super) name: Text,
-    #[serde(default)]
     pub(super) values: Option<Spanned<Vec<Text>>>,
     pub(super) urgent: Text,
     #[serde(default)]
     pub(super) pin: bool,
-    #[serde(default)]
     pub(super) ack_timeout: Option<Text>,
-    #[serde(default)]
     pub(super) acknowledge: Option<Text>,
 }
 
@@ -64,15 +51,10 @@ pub(super) struct SeverityEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonEntry {
-    #[serde(default)]
     pub(super) open_id: Option<Text>,
-    #[serde(default)]
     pub(super) user_id: Option<Text>,
-    #[serde(default)]
     pub(super) union_id: Option<Text>,
-    #[serde(default)]
     pub(super) email: Option<Text>,
-    #[serde(default)]
     pub(super) mobile: Option<Text>,
 }
 
@@ -81,9 +63,7 @@ pub(super) struct PersonEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct CalendarEntry {
     pub(super) days: Spanned<OneOrMany>,
-    #[serde(default)]
     pub(super) closed: Option<Spanned<OneOrMany>>,
-    #[serde(default)]
     pub(super) open: Option<Spanned<OneOrMany>>,
 }
 
@@ -93,7 +73,6 @@ pub(super) struct CalendarEntry {
 pub(super) struct ScheduleEntry {
     pub(super) timezone: Text,
     pub(super) layers: Spanned<Vec<Spanned<LayerEntry>>>,
-    #[serde(default)]
     pub(super) overrides: Option<Vec<OverrideEntry>>,
 }
 
@@ -101,20 +80,13 @@ pub(super) struct ScheduleEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerEntry {
-    #[serde(default)]
     pub(super) rotate: Option<Text>,
-    #[serde(default)]
     pub(super) at: Option<Text>,
-    #[serde(default)]
     pub(super) from: Option<Text>,
     pub(super) who: Spanned<OneOrMany>,
-    #[serde(default)]
     pub(super) hours: Option<Text>,
-    #[serde(default)]
     pub(super) days: Option<Spanned<OneOrMany>>,
-    #[serde(default)]
     pub(super) calendar: Option<Text>,
-    #[serde(default)]
     pub(super) timezone: Option<Text>,
 }
 
@@ -132,7 +104,6 @@ pub(super) struct OverrideEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct PolicyEntry {
     pub(super) steps: Spanned<Vec<Spanned<StepEntry>>>,
-    #[serde(default)]
     pub(super) repeat: Option<Text>,
 }
 
@@ -140,13 +111,9 @@ pub(super) struct PolicyEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepEntry {
-    #[serde(default)]
     pub(super) wait: Option<Text>,
-    #[serde(default)]
     pub(super) notify: Option<Spanned<OneOrMany>>,
-    #[serde(default)]
     pub(super) urgent: Option<Text>,
-    #[serde(default)]
     pub(super) when: Option<Spanned<WhenEntry>>,
 }
 
@@ -154,11 +121,8 @@ pub(super) struct StepEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WhenEntry {
-    #[serde(default)]
     pub(super) severity: Option<Text>,
-    #[serde(default)]
     pub(super) firing: Option<Text>,
-    #[serde(default)]
     pub(super) window: Option<Spanned<WindowEntry>>,
 }
 
@@ -166,11 +130,8 @@ pub(super) struct WhenEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WindowEntry {
-    #[serde(default)]
     pub(super) hours: Option<Text>,
-    #[serde(default)]
     pub(super) days: Option<Spanned<OneOrMany>>,
-    #[serde(default)]
     pub(super) calendar: Option<Text>,
     pub(super) timezone: Text,
 }
@@ -179,11 +140,8 @@ pub(super) struct WindowEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CatchAllEntry {
-    #[serde(default)]
     pub(super) notify: Option<Spanned<OneOrMany>>,
-    #[serde(default)]
     pub(super) chat: Option<Text>,
-    #[serde(default)]
     pub(super) every: Option<Text>,
 }
 
@@ -192,29 +150,19 @@ pub(super) struct CatchAllEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleEntry {
     pub(super) name: Text,
-    #[serde(default, rename = "match")]
+    #[serde(rename = "match")]
     pub(super) matchers: Option<Spanned<OneOrMany>>,
-    #[serde(default)]
     pub(super) chat: Option<Spanned<OneOrMany>>,
-    #[serde(default)]
     pub(super) notify: Option<Vec<Text>>,
-    #[serde(default)]
     pub(super) policy: Option<Text>,
-    #[serde(default)]
     pub(super) heartbeat: Option<HeartbeatEntry>,
-    #[serde(default)]
     pub(super) pin: Option<bool>,
-    #[serde(default)]
     pub(super) template: Option<Text>,
-    #[serde(default)]
     pub(super) group_by: Option<Vec<Text>>,
-    #[serde(default)]
     pub(super) group_wait: Option<Text>,
     #[serde(default, rename = "continue")]
     pub(super) continues: bool,
-    #[serde(default)]
     pub(super) reopen_within: Option<Text>,
-    #[serde(default)]
     pub(super) stale_after: Option<Text>,
     #[serde(default)]
     pub(super) thread: bool,

@@ -43,17 +43,10 @@ pub(super) fn visit<'a>(
     };
     if let State::Is(status) = state {
         sink(Alert {
-            status,
-            fingerprint: Fingerprint::of(&identity),
-            labels: labels(rule.name, rule.tags),
             annotations: annotations(&rule.title, rule.message),
-            starts_at: None,
-            ends_at: None,
             generator_url: rule.url,
-            silence_url: Cow::Borrowed(""),
-            dashboard_url: Cow::Borrowed(""),
-            panel_url: Cow::Borrowed(""),
             values: rule.values.into(),
+            ..Alert::new(status, Fingerprint::of(&identity), labels(rule.name, rule.tags))
         });
     }
     Ok(header)

@@ -244,19 +244,7 @@ impl<'a, const KEEP: bool> Shape<'a> for AlertShape<'_, KEEP> {
         let text = || Text::<KEEP> { nullable: true };
         let pairs = |capacity| Pairs::<KEEP> { trail, capacity };
         let (mut status, mut fingerprint) = (None, None);
-        let mut alert = Alert {
-            status: AlertStatus::Firing,
-            fingerprint: Fingerprint(0),
-            labels: Labels::default(),
-            annotations: Labels::default(),
-            starts_at: None,
-            ends_at: None,
-            generator_url: Cow::Borrowed(""),
-            silence_url: Cow::Borrowed(""),
-            dashboard_url: Cow::Borrowed(""),
-            panel_url: Cow::Borrowed(""),
-            values: Cow::Borrowed(""),
-        };
+        let mut alert = Alert::new(AlertStatus::Firing, Fingerprint(0), Labels::default());
         while let Some(key) = map.next_key_seed(Read(AlertFieldName))? {
             let map = &mut map;
             match key {

@@ -118,19 +118,14 @@ pub(crate) fn alert(fingerprint: u64, state: MemberState, starts_at: Option<Time
         MemberState::Firing | MemberState::Unlisted => AlertStatus::Firing,
         MemberState::Resolved => AlertStatus::Resolved,
     };
+    let labels = [("alertname", "Disk"), ("名", "<\"值\">")].into_iter().collect();
     HeldAlert {
         alert: Alert {
-            status,
-            fingerprint: Fingerprint(fingerprint),
-            labels: [("alertname", "Disk"), ("名", "<\"值\">")].into_iter().collect(),
             annotations: [("summary", "line\nbreak")].into_iter().collect(),
             starts_at,
-            ends_at: None,
             generator_url: "http://prometheus/graph?g0.expr=up".into(),
-            silence_url: "".into(),
-            dashboard_url: "".into(),
-            panel_url: "".into(),
             values: "B=12.5".into(),
+            ..Alert::new(status, Fingerprint(fingerprint), labels)
         },
         member: Member { state, starts_at, changed_at: at(1), listing: None },
     }

@@ -63,8 +63,6 @@ fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
     use crate::domain::{AlertStatus, Fingerprint};
 
@@ -73,17 +71,8 @@ mod tests {
         annotations: &[(&'static str, &'static str)],
     ) -> Alert<'static> {
         Alert {
-            status: AlertStatus::Firing,
-            fingerprint: Fingerprint(7),
-            labels: labels.iter().copied().collect(),
             annotations: annotations.iter().copied().collect(),
-            starts_at: None,
-            ends_at: None,
-            generator_url: Cow::Borrowed(""),
-            silence_url: Cow::Borrowed(""),
-            dashboard_url: Cow::Borrowed(""),
-            panel_url: Cow::Borrowed(""),
-            values: Cow::Borrowed(""),
+            ..Alert::new(AlertStatus::Firing, Fingerprint(7), labels.iter().copied().collect())
         }
     }
 

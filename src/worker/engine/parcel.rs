@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::{Alert, AlertStatus, GroupHeader, IncidentKey, Listing};
-use crate::rules::{Origin, RuleSet};
+use crate::rules::{Origin, Rule, RuleSet};
 use crate::sources;
 
 /// One webhook, or a slice of a large one, after matching.
@@ -54,9 +54,10 @@ impl Parcel {
         };
         let origin = Origin { source, receiver: &header.receiver };
         for (at, alert) in alerts.into_iter().enumerate() {
+            let owners = owners(rules, origin, header, &alert);
             match alert.status {
-                AlertStatus::Resolved => parcel.end(rules, origin, header, at, &alert),
-                AlertStatus::Firing => parcel.claim(rules, origin, header, at, &alert),
+                AlertStatus::Resolved => parcel.end(owners, at),
+                AlertStatus::Firing => parcel.claim(owners, at, &alert),
             }
             parcel.alerts.push(alert.into_owned());
         }
@@ -68,32 +69,16 @@ impl Parcel {
         Self { complete: false, ..self }
     }
 
-    fn end(
-        &mut self,
-        rules: &RuleSet,
-        origin: Origin<'_>,
-        header: &GroupHeader<'_>,
-        at: usize,
-        alert: &Alert<'_>,
-    ) {
+    /// An alert that recovered, at that index.
+    fn end(&mut self, owners: Vec<Owner<'_>>, at: usize) {
         self.resolved.push(at);
-        let owners = rules.route(&alert.labels, origin);
-        let owners = owners.into_iter().filter_map(|index| rules.rules().get(index));
-        for rule in owners.filter(|rule| rule.group_by.is_some()) {
-            let key = rule.incident_key(&alert.labels, origin, &header.group_key);
-            self.ended.entry(key).or_default().push(at);
+        for owner in owners.into_iter().filter(|owner| owner.rule.group_by.is_some()) {
+            self.ended.entry(owner.key).or_default().push(at);
         }
     }
 
-    fn claim(
-        &mut self,
-        rules: &RuleSet,
-        origin: Origin<'_>,
-        header: &GroupHeader<'_>,
-        at: usize,
-        alert: &Alert<'_>,
-    ) {
-        let owners = rules.route(&alert.labels, origin);
+    /// An alert that fires, at that index.
+    fn claim(&mut self, owners: Vec<Owner<'_>>, at: usize, alert: &Alert<'_>) {
         if owners.is_empty() {
             self.unmatched += 1;
             tracing::warn!(
@@ -102,12 +87,32 @@ impl Parcel {
                 "no rule matches this alert; end the rules with one that matches all"
             );
         }
-        for index in owners {
-            let Some(rule) = rules.rules().get(index) else { continue };
-            let key = rule.incident_key(&alert.labels, origin, &header.group_key);
+        for Owner { index, key, .. } in owners {
             self.firing.entry(key).or_insert_with(|| (index, Vec::new())).1.push(at);
         }
     }
+}
+
+/// A rule that owns an alert, and the incident it belongs to by it.
+struct Owner<'r> {
+    index: usize,
+    rule: &'r Rule,
+    key: IncidentKey,
+}
+
+/// The rules that own an alert.
+fn owners<'r>(
+    rules: &'r RuleSet,
+    origin: Origin<'_>,
+    header: &GroupHeader<'_>,
+    alert: &Alert<'_>,
+) -> Vec<Owner<'r>> {
+    let owner = |index| {
+        let rule: &Rule = rules.rules().get(index)?;
+        let key = rule.incident_key(&alert.labels, origin, &header.group_key);
+        Some(Owner { index, rule, key })
+    };
+    rules.route(&alert.labels, origin).into_iter().filter_map(owner).collect()
 }
 
 /// Eight bytes of a digest tell groups apart well enough: two of them meet by

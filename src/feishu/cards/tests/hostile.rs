@@ -101,18 +101,14 @@ fn hostile_scene() -> impl Strategy<Value = Scene> {
         |(labels, notes, fires, url, values)| {
             let labels: Labels<'static> = labels.into_iter().collect();
             let at = Timestamp::from_second(1_790_000_000).unwrap();
+            let status = if fires { AlertStatus::Firing } else { AlertStatus::Resolved };
             Alert {
-                status: if fires { AlertStatus::Firing } else { AlertStatus::Resolved },
-                fingerprint: Fingerprint::of(&labels),
-                labels,
                 annotations: notes.into_iter().collect(),
                 starts_at: Some(at),
                 ends_at: (!fires).then_some(at),
                 generator_url: url.into(),
-                silence_url: "".into(),
-                dashboard_url: "".into(),
-                panel_url: "".into(),
                 values: values.into(),
+                ..Alert::new(status, Fingerprint::of(&labels), labels)
             }
         },
     );
@@ -140,17 +136,9 @@ fn a_label_cannot_begin_a_row_of_its_own() {
             .into_iter()
             .collect();
         Alert {
-            status: AlertStatus::Firing,
-            fingerprint: Fingerprint::of(&labels),
-            labels,
-            annotations: Labels::default(),
             starts_at: Some(at),
-            ends_at: None,
-            generator_url: "".into(),
-            silence_url: "".into(),
-            dashboard_url: "".into(),
-            panel_url: "".into(),
             values: forged.to_owned().into(),
+            ..Alert::new(AlertStatus::Firing, Fingerprint::of(&labels), labels)
         }
     };
     let scene = Scene::new(vec![alert("a"), alert("b")], at);
