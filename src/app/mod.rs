@@ -146,7 +146,8 @@ impl Parts {
         let (stop, stopped) = watch::channel(false);
         let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let shared: Arc<dyn Store> = store.clone();
-        let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone());
+        let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone())
+            .speaking(settings.feishu.locale);
         let courier = Courier::new(
             shared.clone(),
             client.clone(),

@@ -29,6 +29,9 @@ impl SourceKind {
     }
 }
 
+/// The source of larkhorn's own alerts. No sender can take the name.
+pub const OWN_SOURCE: &str = "larkhorn";
+
 /// Whether a sender says that an alert fires or has recovered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AlertStatus {

@@ -10,6 +10,7 @@
 mod action;
 mod alert;
 mod clock;
+mod heartbeat;
 mod ids;
 mod incident;
 mod labels;
@@ -19,8 +20,9 @@ mod schedule;
 mod severity;
 
 pub use action::{Action, Actor, Answer, Via};
-pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, SourceKind};
+pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, OWN_SOURCE, SourceKind};
 pub use clock::Clock;
+pub use heartbeat::Heartbeat;
 pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
 pub use incident::{Hold, Incident, Ladder, Listing, Member, MemberState, Phase, Response, Standing};
 pub use labels::Labels;

@@ -61,7 +61,10 @@ pub(super) fn apply(standing: &mut Standing, observation: &Observation, now: Tim
     for sighting in &observation.sightings {
         let held = standing.members.get(&sighting.fingerprint);
         let Some(state) = news(held, sighting, now) else { continue };
+        // Of what a person declared over while it fired: a firing that began later.
+        let anew = standing.resolved_at().is_some_and(|over| sighting.starts_at > Some(over));
         match (state, held.map(|m| m.state)) {
+            (MemberState::Firing, Some(_)) if anew => change.fired += 1,
             (MemberState::Firing, Some(MemberState::Firing)) | (MemberState::Unlisted, _) => {}
             (MemberState::Firing, Some(MemberState::Unlisted))
                 if held.map(|m| m.starts_at) == Some(sighting.starts_at) =>

@@ -64,6 +64,11 @@ fn waiting(backlog: &Backlog, now: Timestamp) -> Waiting {
         inbox_oldest_seconds: age(backlog.inbox_oldest),
         outbox_oldest_seconds: age(backlog.outbox_oldest),
         incidents: open.map(|phase| (phase.as_str(), count(phase))).collect(),
+        heartbeats: backlog
+            .heartbeats
+            .iter()
+            .map(|(rule, at)| (rule.clone(), at.as_duration().as_secs_f64()))
+            .collect(),
     }
 }
 

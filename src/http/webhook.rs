@@ -10,7 +10,7 @@ use super::auth::{self, Caller};
 use super::problem::{Problem, safe, wrong_method};
 
 use super::{State, body};
-use crate::domain::SourceKind;
+use crate::domain::{OWN_SOURCE, SourceKind};
 use crate::sources::{self, Hint};
 use crate::store::{NewDelivery, StoreError};
 
@@ -116,6 +116,9 @@ fn source(request: &HttpRequest) -> Result<Option<String>, Problem> {
     let query = web::Query::<Query>::from_query(request.query_string())
         .map_err(|e| wrong(format!("cannot be read ({e})")))?;
     let Some(name) = query.into_inner().source else { return Ok(None) };
+    if name == OWN_SOURCE {
+        return Err(wrong(format!("{OWN_SOURCE:?} is taken by larkhorn's own alerts")));
+    }
     let fits = (1..=SOURCE_MAX).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
     if fits { Ok(Some(name)) } else { Err(wrong("is no usable name".into())) }

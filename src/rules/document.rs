@@ -173,6 +173,7 @@ pub(super) struct RuleEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct HeartbeatEntry {
     pub(super) every: Text,
+    pub(super) severity: Option<Text>,
 }
 
 /// A text or a list of texts.

@@ -66,9 +66,9 @@ pub struct Rule {
     /// Whom to page: the policy it names, one step at once for `notify`, no step
     /// without either.
     pub policy: Policy,
-    /// Its alerts must keep coming so often; silence becomes an incident.
-    /// Positive. `None`: as most alerts, it is news when it comes.
-    pub heartbeat: Option<SignedDuration>,
+    /// Its alerts are signs of life, and silence becomes an incident. `None`: as
+    /// most alerts, they are news when they come.
+    pub heartbeat: Option<HeartbeatRule>,
     /// Whether to pin; `None`: as the severity says.
     pub pin: Option<bool>,
     /// The card's template, `templates/<locale>/<template>.hbs`.
@@ -88,7 +88,30 @@ pub struct Rule {
     pub continues: bool,
 }
 
+/// What a rule expects of the beats that match it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeartbeatRule {
+    /// How often one must come at least. Positive.
+    pub every: SignedDuration,
+    /// Name of the severity that silence has.
+    pub severity: String,
+}
+
 impl Rule {
+    /// Whose sign of life a beat is: of the group by the rule's `group_by`
+    /// labels, else of the rule as a whole, whatever groups the sender makes.
+    pub fn heartbeat_key(&self, labels: &Labels<'_>, origin: Origin<'_>) -> IncidentKey {
+        match self.group_by {
+            Some(_) => self.incident_key(labels, origin, ""),
+            None => self.heartbeat_unseen(),
+        }
+    }
+
+    /// The key under which the rule's beats are awaited before any has come.
+    pub fn heartbeat_unseen(&self) -> IncidentKey {
+        IncidentKey { rule: self.name.clone(), group: String::new() }
+    }
+
     /// Which incident an alert that this rule owns belongs to.
     ///
     /// The group is a digest of the sender's `(source, receiver, group key)`, or
@@ -157,6 +180,8 @@ impl RuleSet {
     /// | `catch_all` | nobody is told |
     /// | its `every` | `30m` |
     /// | a rule's `match` | every alert |
+    /// | a rule's `heartbeat` | its alerts are news, not signs of life |
+    /// | its `severity` | the loudest |
     /// | a rule's `pin` | the severity's |
     /// | a rule's `template` | `alert` |
     /// | a rule's `group_by` | the sender's groups |

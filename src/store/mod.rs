@@ -24,11 +24,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::{
-    Alert, Contact, Destination, Fingerprint, Incident, IncidentId, IncidentKey, Job, JobId, Listing, Member,
-    MessageId, Person, Phase, RecordedEntry, SourceKind, TimelineEntry,
+    Alert, Contact, Destination, Fingerprint, Heartbeat, Incident, IncidentId, IncidentKey, Job, JobId,
+    Listing, Member, MessageId, Person, Phase, RecordedEntry, SourceKind, TimelineEntry,
 };
 
+mod commit;
 pub mod sqlite;
+
+pub use commit::{Change, Commit, HeartbeatChange, NewJob, PinChange};
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +78,8 @@ pub struct Delivery {
 pub struct Lookup {
     /// For each key: the incident that is open, else the one resolved last.
     pub keys: Vec<IncidentKey>,
-    /// For each (source, fingerprint): every open incident of that source that
-    /// holds the alert as not recovered.
+    /// For each (source, fingerprint): every incident of that source that holds
+    /// the alert as not recovered, be it over because a person said so.
     pub holders: Vec<(String, Fingerprint)>,
     /// For each: every open incident with an alert that fires and is listed there.
     pub listings: Vec<Listing>,
@@ -89,78 +92,6 @@ pub struct HeldAlert {
     pub alert: Alert<'static>,
     /// Its part in the standing.
     pub member: Member,
-}
-
-/// Work to be put into the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewJob {
-    /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits
-    /// already: the earlier time counts, unless that one backs off after a
-    /// failure. Folded into one that is claimed, they run once more afterwards.
-    /// A [`Job::Post`] folds into one that was put off without holding its lane.
-    /// A [`Job::Buzz`] lends its priority to what goes before it in its lane.
-    pub job: Job,
-    /// [`Job::priority`]; 0 goes first.
-    pub priority: u8,
-    /// Not before.
-    pub run_at: Timestamp,
-}
-
-/// What a change means for the pins that the incident wants.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum PinChange {
-    /// Nothing.
-    #[default]
-    Keep,
-    /// These people shall have these places on top, as long as this incident wants it.
-    Add(Vec<(Destination, Person)>),
-    /// This incident wants no pin any more, but for the person of that name.
-    ReleaseOthers(String),
-    /// This incident wants no pin any more.
-    Release,
-}
-
-impl PinChange {
-    /// Whether anything is asked for.
-    pub fn changes(&self) -> bool {
-        *self != Self::Keep
-    }
-}
-
-/// What one incident became.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// The new state. `version` is the one that was loaded (0: new, give it an
-    /// id); it is stored as one more. Its members are not looked at: `alerts` and
-    /// `members` tell which are new or changed.
-    pub incident: Incident,
-    /// Alerts that are new or changed; the others stay as they are.
-    pub alerts: Vec<HeldAlert>,
-    /// Members that changed while the text of their alert stays as it is. None
-    /// of them is among `alerts`.
-    pub members: Vec<(Fingerprint, Member)>,
-    /// What happened.
-    pub timeline: Vec<TimelineEntry>,
-    /// Work that follows. One [`Job::Edit`] per posted card is added when
-    /// `refresh` is set; one [`Job::Pin`] per place when `pins` changes something.
-    pub jobs: Vec<NewJob>,
-    /// Whether the cards of the incident must show the new state.
-    pub refresh: bool,
-    /// Pins wanted.
-    pub pins: PinChange,
-}
-
-/// One transaction of the engine.
-#[derive(Debug, Clone)]
-pub struct Commit {
-    /// Time of the decision.
-    pub at: Timestamp,
-    /// Inbox entries that are dealt with.
-    pub done: Vec<InboxId>,
-    /// A large inbox entry of which the first so many alerts are dealt with.
-    pub taken: Option<(InboxId, u64)>,
-    /// Incidents that changed, each at most once.
-    pub changes: Vec<Change>,
 }
 
 /// A job that the caller now holds.
@@ -283,8 +214,11 @@ pub struct Backlog {
     pub outbox: u64,
     /// When the oldest of them was put there.
     pub outbox_oldest: Option<Timestamp>,
-    /// Earliest deadline of an open incident.
+    /// Earliest deadline of an open incident or a heartbeat.
     pub next_due: Option<Timestamp>,
+    /// When each rule's heartbeat was last seen; of several groups, the one
+    /// that has been silent longest.
+    pub heartbeats: BTreeMap<String, Timestamp>,
     /// Incidents by phase, every phase but resolved, 0 where there is none.
     pub incidents: BTreeMap<Phase, u64>,
 }
@@ -305,6 +239,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Open incidents whose deadline is not after `now`, earliest first.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError>;
+
+    /// Heartbeats that were due by `now` and of which no beat waits in the inbox:
+    /// by the arrival of the oldest webhook that is not dealt with, if there is one.
+    async fn silent(&self, now: Timestamp, limit: usize) -> Result<Vec<Heartbeat>, StoreError>;
+
+    /// All heartbeats that are waited for, by key.
+    async fn heartbeats(&self) -> Result<Vec<Heartbeat>, StoreError>;
 
     /// Open incidents with alerts that fire and are not listed any more, oldest
     /// first: those after `after`, at most `limit`.

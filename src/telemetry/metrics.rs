@@ -31,6 +31,8 @@ pub struct Waiting {
     pub outbox_oldest_seconds: f64,
     /// Incidents by state, each state once.
     pub incidents: Vec<(&'static str, u64)>,
+    /// When each rule's heartbeat was last seen, in seconds since 1970.
+    pub heartbeats: Vec<(String, f64)>,
 }
 
 /// The process's metrics. Clones count into the same numbers.
@@ -47,6 +49,7 @@ struct Inner {
     notifications_failed: Family<Labels<2>, Counter>,
     notification_latency: Family<Labels<1>, Histogram, fn() -> Histogram>,
     escalation_lag: Histogram,
+    heartbeats: Family<Labels<1>, Seconds>,
     inbox_oldest: Seconds,
     outbox_oldest: Seconds,
     feishu_requests: Family<Labels<2>, Counter>,
@@ -71,6 +74,7 @@ impl Metrics {
             notifications_failed: Family::default(),
             notification_latency: Family::new_with_constructor(seconds),
             escalation_lag: seconds(),
+            heartbeats: Family::default(),
             inbox_oldest: Seconds::default(),
             outbox_oldest: Seconds::default(),
             feishu_requests: Family::default(),
@@ -153,6 +157,11 @@ impl Metrics {
             let labels = [("state", (*state).to_owned())];
             self.0.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
+        // Of a rule that is gone nothing is said any more.
+        self.0.heartbeats.clear();
+        for (rule, at) in &waiting.heartbeats {
+            self.0.heartbeats.get_or_create(&[("rule", rule.clone())]).set(*at);
+        }
     }
 
     /// The source's name, or `other` when there are too many.
@@ -185,6 +194,11 @@ impl Inner {
             "escalation_lag_seconds",
             "How late steps of escalations ran",
             self.escalation_lag.clone(),
+        );
+        r.register(
+            "heartbeat_last_seen_timestamp_seconds",
+            "When the last beat that a rule waits for arrived",
+            self.heartbeats.clone(),
         );
         r.register(
             "inbox_oldest_seconds",
@@ -230,6 +244,7 @@ mod tests {
         metrics.template_failed();
         metrics.unmatched(3);
         let waiting = Waiting {
+            heartbeats: vec![("watchdog".to_owned(), 1_800_000_000.5)],
             inbox_oldest_seconds: 4.0,
             outbox_oldest_seconds: 0.5,
             incidents: vec![("triggered", 7)],
@@ -243,6 +258,7 @@ mod tests {
             r#"larkhorn_notifications_failed_total{channel="sms",reason="quota"} 1"#,
             r#"larkhorn_notification_latency_seconds_bucket{le="2.0",channel="phone"} 1"#,
             "larkhorn_escalation_lag_seconds_count 1",
+            r#"larkhorn_heartbeat_last_seen_timestamp_seconds{rule="watchdog"} 1800000000.5"#,
             "larkhorn_inbox_oldest_seconds 4.0",
             "larkhorn_outbox_oldest_seconds 0.5",
             r#"larkhorn_feishu_requests_total{api="send_message",code="-1"} 1"#,

@@ -227,6 +227,7 @@ async fn what_cannot_be_a_webhook_is_refused_with_a_reason() {
         (door.post("/webhook", b"[1,2]"), 400, ""),
         (door.post("/webhook", b"{\"hello\":1}"), 400, ""),
         (door.post("/webhook?source=", FIRING), 400, "?source="),
+        (door.post("/webhook?source=larkhorn", FIRING), 400, "own alerts"),
         (door.post("/webhook?source=a%20b", FIRING), 400, "?source="),
         (door.post("/webhook?source=a%22%0a", FIRING), 400, "?source="),
         (door.post("/webhook?source=a&source=b", FIRING), 400, "?source="),

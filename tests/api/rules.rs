@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Weekday;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{ChatId, Days, Hours, Labels, Ranks, Target, Urgent, When, Window};
-use larkhorn::rules::{Finding, Origin, RuleError, RuleSet, SourceFile, Warning};
+use larkhorn::rules::{Finding, HeartbeatRule, Origin, RuleError, RuleSet, SourceFile, Warning};
 
 /// Every `*.yaml` of a folder, or the one file, with names relative to `base`.
 fn read(base: &Path, path: &Path) -> Vec<(String, String)> {
@@ -343,9 +343,13 @@ fn a_policy_is_read_as_written() {
     let expected =
         [None, when(None, 3, None), when(Some((0, 0)), 2, None), when(Some((1, u16::MAX)), 0, Some(window))];
     assert_eq!(conditions, expected);
-    assert_eq!((core.thread, core.stale_after, core.heartbeat), (true, SignedDuration::from_hours(2), None));
+    assert_eq!(
+        (core.thread, core.stale_after, core.heartbeat.clone()),
+        (true, SignedDuration::from_hours(2), None)
+    );
     let beat = rule("beat");
-    assert_eq!((beat.heartbeat, beat.thread), (Some(SignedDuration::from_mins(10)), false));
+    let expected = HeartbeatRule { every: SignedDuration::from_mins(10), severity: "warning".to_owned() };
+    assert_eq!((beat.heartbeat.as_ref(), beat.thread), (Some(&expected), false));
     assert_eq!(beat.policy.steps[0].notify, [schedule("week"), team("leads")]);
     assert_eq!(rule("rest").stale_after, SignedDuration::from_hours(1));
     let catch_all = rules.catch_all().unwrap();

@@ -16,6 +16,7 @@ use larkhorn::store::Store;
 use larkhorn::store::sqlite::{Retention, SqliteStore};
 use tempfile::TempDir;
 
+mod heartbeats;
 mod inbox;
 mod incidents;
 mod model;
@@ -74,11 +75,14 @@ contract!(
         inbox::what_was_taken_of_a_delivery_is_remembered,
         inbox::sixty_four_callers_at_once_are_all_on_disk,
         inbox::a_caller_that_gives_up_leaves_a_whole_delivery_or_none,
+        heartbeats::beats_put_the_deadline_off_and_late_ones_do_not,
+        heartbeats::silence_is_found_once_what_arrived_before_it_is_dealt_with,
+        heartbeats::a_deadline_that_was_moved_meanwhile_is_a_conflict,
         incidents::an_incident_comes_back_as_it_was_committed,
         incidents::a_commit_on_an_old_version_changes_nothing,
         incidents::only_one_incident_with_a_key_is_open,
         incidents::a_lookup_prefers_the_open_incident_to_the_one_resolved_last,
-        incidents::holders_are_open_incidents_of_that_source_where_it_fires,
+        incidents::holders_are_incidents_of_that_source_where_it_fires,
         incidents::what_is_listed_is_found_by_its_listing_while_it_fires,
         incidents::deadlines_come_due_in_order_and_to_the_nanosecond,
         incidents::alerts_are_replaced_one_by_one_and_read_firing_first,

@@ -146,7 +146,7 @@ pub(crate) fn change(incident: Incident) -> Change {
 
 /// A commit of these changes.
 pub(crate) fn commit(second: i64, changes: Vec<Change>) -> Commit {
-    Commit { at: at(second), done: Vec::new(), taken: None, changes }
+    Commit { at: at(second), changes, ..Commit::default() }
 }
 
 /// Commits one change at second 0 and loads what became of the incident.

@@ -152,6 +152,25 @@ async fn a_resolve_beats_a_late_acknowledge_and_repeats_stay_silent() {
 }
 
 #[tokio::test]
+async fn what_burns_anew_after_somebody_said_that_it_is_over_pages_anew() {
+    // With the news of its recovery in between, and without: news can be lost.
+    for tells in [true, false] {
+        let (mut world, id) = burning("critical").await;
+        let began = world.now();
+        assert_eq!(world.act(id, Action::Resolve, "lin").await, Answer::Done);
+        world.expect(&["edit green Fire in oc_sre", "unpin lin oc_sre"]);
+        world.advance(minutes(60)).await;
+        if tells {
+            world.post(recovers("Fire", "critical", began)).await;
+            world.expect(&["edit green Fire in oc_sre"]);
+        }
+        world.advance(minutes(60)).await;
+        world.post(fires("Fire", "critical", world.now())).await;
+        world.expect_urgent(App, "lin");
+    }
+}
+
+#[tokio::test]
 async fn a_restart_forgets_no_answer() {
     let (mut world, id) = burning("critical").await;
     let drawn = world.incident().await.standing.epoch;

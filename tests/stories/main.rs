@@ -17,6 +17,7 @@ mod answers;
 mod bad_luck;
 mod cards;
 mod delivery;
+mod heartbeats;
 mod ladder;
 mod life;
 mod review;

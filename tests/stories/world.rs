@@ -1,5 +1,6 @@
 //! The stage: a pager and a fake Feishu that share a clock which the story moves.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     seen: Seen,
     sights: VecDeque<Sight>,
+    /// Nobody has listened since the process started.
+    away: Cell<bool>,
 }
 
 /// What the story has looked at already.
@@ -109,6 +112,7 @@ impl World {
             folder,
             seen: Seen::default(),
             sights: VecDeque::new(),
+            away: Cell::new(true),
         }
     }
 
@@ -196,7 +200,13 @@ impl World {
     /// The engine works until there is nothing left to decide.
     pub(crate) async fn decide(&self) {
         let engine = self.engine();
+        engine.align_heartbeats(self.away.replace(false), self.now()).await.unwrap();
         while engine.turn(self.now()).await.unwrap() {}
+    }
+
+    /// Time passes and the pager does nothing: it is busy, or dead.
+    pub(crate) fn stand_still_until(&self, at: Timestamp) {
+        *self.clock.0.lock().unwrap() = at;
     }
 
     /// Somebody does something about an incident, and all that follows at once happens.
@@ -280,6 +290,7 @@ impl World {
         assert_eq!(Arc::strong_count(&store), 1, "somebody still holds the store");
         drop(store);
         self.store = Some(Arc::new(SqliteStore::open(&path, Retention::default()).unwrap()));
+        self.away.set(true);
         self
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use larkhorn::domain::{Contact, Destination, Incident, IncidentId, Phase, RecordedEntry};
+use larkhorn::domain::{Contact, Destination, Heartbeat, Incident, IncidentId, Phase, RecordedEntry};
 use larkhorn::store::{
     Backlog, Card, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup, NewDelivery, Pins,
     Report, Store, StoreError,
@@ -87,6 +87,14 @@ impl Store for Shelf {
     }
 
     async fn due(&self, _: Timestamp, _: usize) -> Result<Vec<Incident>, StoreError> {
+        unused()
+    }
+
+    async fn silent(&self, _: Timestamp, _: usize) -> Result<Vec<Heartbeat>, StoreError> {
+        unused()
+    }
+
+    async fn heartbeats(&self) -> Result<Vec<Heartbeat>, StoreError> {
         unused()
     }
 

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::{Buttons, CardInput};
-use crate::domain::{Action, Phase};
+use crate::domain::{Action, OWN_SOURCE, Phase};
 use crate::feishu::callbacks::{Button, button_value};
 
 #[derive(Debug, Serialize)]
@@ -35,10 +35,12 @@ pub(super) fn views(input: &CardInput<'_>, buttons: Buttons) -> Vec<ButtonView> 
         Phase::Snoozed => vec![Action::Acknowledge, Action::Unacknowledge, Action::Resolve],
         Phase::Resolved => Vec::new(),
     };
-    // What Grafana fires is silenced there, by the link beside.
-    let grafana = input.alerts.iter().any(|listed| !listed.alert.silence_url.is_empty());
+    // What Grafana fires is silenced there, by the link beside; what larkhorn
+    // raises itself, nowhere.
+    let elsewhere = input.incident.source == OWN_SOURCE
+        || input.alerts.iter().any(|listed| !listed.alert.silence_url.is_empty());
     let running = matches!(standing.phase(), Phase::Triggered | Phase::Acknowledged);
-    if buttons == Buttons::AnswersAndSilences && running && !grafana {
+    if buttons == Buttons::AnswersAndSilences && running && !elsewhere {
         actions.extend([1, 4, 24].map(|hours| Action::Silence { span: SignedDuration::from_hours(hours) }));
     }
     let epoch = standing.epoch;

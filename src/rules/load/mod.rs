@@ -48,7 +48,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let rows = severities.as_ref().map(SeverityTable::rows);
     let policies = policies::policies(&mut documents, &known, rows, &mut notes);
     let catch_all = policies::catch_all(&mut documents, &known, &mut notes);
-    let rules = rules::load(&mut documents, &known, &policies, &mut notes);
+    let rules = rules::load(&mut documents, &known, &policies, rows.unwrap_or_default(), &mut notes);
     lint::look(&rules, &known, &mut notes);
     lint::ends(&policies, catch_all.as_ref(), &mut notes);
 

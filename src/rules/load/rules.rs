@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::teams::{Known, each_once};
-use super::{Documents, Notes, Place, RULE, Registry, place_of, times};
-use crate::domain::{ChatId, Policy, Step};
-use crate::rules::document::{OneOrMany, RuleEntry, Text};
-use crate::rules::{Matcher, Rule, SourceFile, matcher};
+use super::{Documents, Notes, Place, RULE, Registry, SEVERITY, place_of, times};
+use crate::domain::{ChatId, Policy, Severity, Step};
+use crate::rules::document::{HeartbeatEntry, OneOrMany, RuleEntry, Text};
+use crate::rules::{HeartbeatRule, Matcher, Rule, SourceFile, matcher};
 
 const TEMPLATE: &str = "alert";
 const REOPEN_WITHIN: SignedDuration = SignedDuration::from_mins(10);
@@ -21,12 +21,13 @@ pub(super) fn load<'a>(
     documents: &mut Documents<'a>,
     known: &Known<'a>,
     policies: &Registry<'a, Policy>,
+    severities: &[Severity],
     notes: &mut Notes,
 ) -> Vec<(Place<'a>, Rule)> {
     let mut names = Registry::new(RULE);
     let mut rules = Vec::new();
     for (file, document) in documents.iter_mut() {
-        let mut reader = Reader { file: *file, known, policies, notes };
+        let mut reader = Reader { file: *file, known, policies, severities, notes };
         for entry in document.rules.take().into_iter().flatten() {
             let at = place_of(file, &entry.name);
             names.add(&entry.name.value, at, (), reader.notes);
@@ -46,6 +47,7 @@ struct Reader<'r, 'a> {
     file: SourceFile<'a>,
     known: &'r Known<'a>,
     policies: &'r Registry<'a, Policy>,
+    severities: &'r [Severity],
     notes: &'r mut Notes,
 }
 
@@ -62,7 +64,7 @@ impl<'a> Reader<'_, 'a> {
             matchers: self.matchers(entry.matchers.map(OneOrMany::texts).unwrap_or_default()).into(),
             chats: self.chats(&chat),
             policy: self.policy(entry.policy.as_ref(), &notify, &entry.name.value),
-            heartbeat: entry.heartbeat.map(|beat| self.at_least(HEARTBEAT_MIN, &beat.every)),
+            heartbeat: entry.heartbeat.map(|beat| self.heartbeat(beat)),
             pin: entry.pin,
             template: entry.template.map_or_else(|| TEMPLATE.to_owned(), |name| self.template(name)),
             group_by: entry.group_by.map(|names| self.group_by(names)),
@@ -108,6 +110,20 @@ impl<'a> Reader<'_, 'a> {
             self.notes.error(place, message);
         }
         self.policies.find(&name.value, place, self.notes).cloned().unwrap_or_default()
+    }
+
+    /// Silence is as loud as can be, unless the rule says otherwise: whoever
+    /// watches everything else has gone.
+    fn heartbeat(&mut self, entry: HeartbeatEntry) -> HeartbeatRule {
+        let every = self.at_least(HEARTBEAT_MIN, &entry.every);
+        let named = entry.severity.inspect(|name| {
+            if !self.severities.iter().any(|row| row.name == name.value) {
+                let known = self.severities.iter().map(|row| row.name.as_str());
+                self.notes.not_found(place_of(&self.file, name), SEVERITY, &name.value, known);
+            }
+        });
+        let loudest = || self.severities.first().map(|row| row.name.clone()).unwrap_or_default();
+        HeartbeatRule { every, severity: named.map_or_else(loudest, |name| name.value) }
     }
 
     /// Template names become file names.

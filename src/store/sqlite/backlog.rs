@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use super::heartbeats;
 use super::rows::{count, instant_opt};
 use crate::domain::Phase;
 use crate::store::{Backlog, StoreError};
@@ -29,7 +30,10 @@ pub(super) fn load(conn: &Connection) -> Result<Backlog, StoreError> {
         )?,
         outbox: number("SELECT COUNT(*) FROM outbox INDEXED BY outbox_created")?,
         outbox_oldest: at("SELECT min(created_at) FROM outbox")?,
-        next_due: at("SELECT min(due_at) FROM incidents INDEXED BY incidents_due
-             WHERE resolved_at IS NULL AND due_at IS NOT NULL")?,
+        next_due: at("SELECT min(due_at) FROM (
+                 SELECT min(due_at) AS due_at FROM incidents INDEXED BY incidents_due
+                 WHERE resolved_at IS NULL AND due_at IS NOT NULL
+                 UNION ALL SELECT min(due_at) FROM heartbeats WHERE due_at IS NOT NULL)")?,
+        heartbeats: heartbeats::last_seen(conn)?,
     })
 }

@@ -198,7 +198,7 @@ mod tests {
             ids.push((store.accept(delivery).await.unwrap(), at(hour)));
         }
         for (id, now) in ids {
-            store.commit(Commit { at: now, done: vec![id], taken: None, changes: vec![] }).await.unwrap();
+            store.commit(Commit { at: now, done: vec![id], ..Commit::default() }).await.unwrap();
         }
         let look = |conn: &Connection| {
             let mut select = conn.prepare("SELECT size FROM inbox ORDER BY id")?;

@@ -102,7 +102,7 @@ pub(super) fn find(conn: &Connection, lookup: &Lookup) -> Result<Vec<Incident>, 
     }
     let mut holders = conn.prepare_cached(
         "SELECT i.id FROM members AS m JOIN incidents AS i ON i.id = m.incident_id
-         WHERE m.fingerprint = ?1 AND m.state > 0 AND i.source = ?2 AND i.resolved_at IS NULL",
+         WHERE m.fingerprint = ?1 AND m.state > 0 AND i.source = ?2",
     )?;
     for (source, fingerprint) in &lookup.holders {
         for id in holders.query_map(params![bits(*fingerprint), source], |row| row.get(0))? {

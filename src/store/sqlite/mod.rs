@@ -26,7 +26,7 @@ use super::{
     Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup, NewDelivery,
     Pins, Report, Store, StoreError,
 };
-use crate::domain::{Contact, Destination, Incident, IncidentId, MessageId, Phase, RecordedEntry};
+use crate::domain::{Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry};
 
 mod answer_rows;
 mod backlog;
@@ -35,6 +35,7 @@ mod checkpoint;
 mod directory;
 mod file;
 mod heard;
+mod heartbeats;
 mod inbox;
 mod incident_rows;
 mod incidents;
@@ -107,6 +108,7 @@ fn commit(conn: &Connection, commit: &Commit, retention: Retention) -> Result<Ve
     if let Some((id, taken)) = commit.taken {
         inbox::take(conn, id, taken)?;
     }
+    heartbeats::apply(conn, &commit.heartbeats)?;
     commit.changes.iter().map(|change| apply(conn, change, commit.at)).collect()
 }
 
@@ -146,6 +148,14 @@ impl Store for SqliteStore {
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Incident>, StoreError> {
         self.readers.read(move |conn| incidents::due(conn, now, limit)).await
+    }
+
+    async fn silent(&self, now: Timestamp, limit: usize) -> Result<Vec<Heartbeat>, StoreError> {
+        self.readers.read(move |conn| heartbeats::silent(conn, now, limit)).await
+    }
+
+    async fn heartbeats(&self) -> Result<Vec<Heartbeat>, StoreError> {
+        self.readers.read(heartbeats::all).await
     }
 
     async fn unlisted(&self, after: Option<IncidentId>, limit: usize) -> Result<Vec<Incident>, StoreError> {

@@ -8,8 +8,10 @@
 //! turn; there is no timer that could be lost.
 
 mod desk;
+mod heartbeats;
 mod listings;
 mod opening;
+mod own;
 mod parcel;
 mod reconcile;
 mod run;
@@ -29,6 +31,7 @@ use crate::alertmanager;
 use crate::domain::{Action, Actor, Answer, Incident, IncidentId, Recipients, Target, Window};
 use crate::escalation::{CatchAll, Event, Roster};
 use crate::rules::RuleSet;
+use crate::settings::Locale;
 use crate::sources;
 use crate::store::{Change, Commit, Delivery, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -49,6 +52,7 @@ pub struct Engine {
     metrics: Metrics,
     outbox_signal: Arc<Notify>,
     alertmanager: Option<alertmanager::Client>,
+    locale: Locale,
 }
 
 impl Engine {
@@ -59,7 +63,13 @@ impl Engine {
         metrics: Metrics,
         outbox_signal: Arc<Notify>,
     ) -> Self {
-        Self { store, rules, metrics, outbox_signal, alertmanager: None }
+        Self { store, rules, metrics, outbox_signal, alertmanager: None, locale: Locale::En }
+    }
+
+    /// The same engine, wording its own alerts in that language.
+    #[must_use]
+    pub fn speaking(self, locale: Locale) -> Self {
+        Self { locale, ..self }
     }
 
     /// The same engine, over incidents that can be silenced there.
@@ -75,7 +85,7 @@ impl Engine {
     ///
     /// When the store cannot: nothing happened, try again later.
     pub async fn turn(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let ticked = self.take_due(now).await?;
+        let ticked = self.take_due(now).await? | self.take_silent(now).await?;
         let took = self.take_inbox(DELIVERIES_MAX, now).await?;
         Ok(took || ticked)
     }
@@ -134,7 +144,7 @@ impl Engine {
             if answer != Answer::Done {
                 return Ok(Some((answer, incident)));
             }
-            let commit = Commit { at: now, done: Vec::new(), taken: None, changes: desk.changes() };
+            let commit = Commit { at: now, changes: desk.changes(), ..Commit::default() };
             match self.commit(commit).await {
                 Ok(_) => {
                     let after = self.store.incident(id).await?;
@@ -161,18 +171,23 @@ impl Engine {
             );
         }
         let done = first.iter().map(|delivery| delivery.id).collect();
-        self.commit(Commit { at: now, done, taken: None, changes: Vec::new() }).await?;
+        self.commit(Commit { at: now, done, ..Commit::default() }).await?;
         Ok(!first.is_empty())
     }
 
     async fn take_deliveries(&self, deliveries: &[Delivery], now: Timestamp) -> Result<(), StoreError> {
         let rules = self.rules.load_full();
         let mut parcels = Vec::with_capacity(deliveries.len());
+        let mut heartbeats = Vec::new();
         for delivery in deliveries {
             let content = &delivery.content;
             match sources::decode(content.kind, &content.body) {
                 Ok(group) => {
-                    parcels.push(Parcel::sort(&rules, &content.source, &group.header, group.alerts));
+                    let parcel = Parcel::sort(&rules, &content.source, &group.header, group.alerts);
+                    let (changes, ends) =
+                        heartbeats::heard(&rules, &parcel, content.received_at, self.locale);
+                    heartbeats.extend(changes);
+                    parcels.extend([Some(parcel), ends].into_iter().flatten());
                 }
                 // Only possible when a newer version wrote it: it was inspected before it was kept.
                 Err(error) => tracing::error!(inbox = delivery.id.0, %error, "a kept webhook cannot be read"),
@@ -186,7 +201,8 @@ impl Engine {
             desk.apply(&rules, &roster, &parcel, now);
         }
         let done = deliveries.iter().map(|d| d.id).collect();
-        self.commit(Commit { at: now, done, taken: None, changes: desk.changes() }).await?;
+        let changes = desk.changes();
+        self.commit(Commit { at: now, done, changes, heartbeats, ..Commit::default() }).await?;
         Ok(())
     }
 
@@ -204,7 +220,7 @@ impl Engine {
             let slot = desk.place(incident);
             desk.advance(slot, &Event::Tick, &rules, &Reachable { rules: &rules }, now);
         }
-        match self.commit(Commit { at: now, done: Vec::new(), taken: None, changes: desk.changes() }).await {
+        match self.commit(Commit { at: now, changes: desk.changes(), ..Commit::default() }).await {
             // Somebody else was faster; what is still due is found again.
             Ok(_) | Err(StoreError::Conflict) => Ok(true),
             Err(error) => Err(error),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::{Alert, AlertStatus, GroupHeader, IncidentKey, Listing};
+use crate::domain::{Alert, AlertStatus, GroupHeader, IncidentKey, Labels, Listing, OWN_SOURCE};
 use crate::rules::{Origin, Rule, RuleSet};
 use crate::sources;
 
@@ -29,6 +29,9 @@ pub(super) struct Parcel {
     /// rules that group by labels: such an incident may have been opened by
     /// another source.
     pub(super) ended: BTreeMap<IncidentKey, Vec<usize>>,
+    /// Signs of life: for each key the rule (an index) that waits for them, and
+    /// the labels they share.
+    pub(super) beats: BTreeMap<IncidentKey, (usize, Labels<'static>)>,
     /// How many firing alerts no rule wanted.
     pub(super) unmatched: u64,
 }
@@ -50,6 +53,7 @@ impl Parcel {
             firing: BTreeMap::new(),
             resolved: Vec::new(),
             ended: BTreeMap::new(),
+            beats: BTreeMap::new(),
             unmatched: 0,
         };
         let origin = Origin { source, receiver: &header.receiver };
@@ -64,6 +68,29 @@ impl Parcel {
         parcel
     }
 
+    /// Alerts of larkhorn's own: those that fire with key and rule (an index),
+    /// and those that are over.
+    pub(super) fn own(firing: Vec<(IncidentKey, usize, Alert<'static>)>, over: Vec<Alert<'static>>) -> Self {
+        let resolved = (0..over.len()).collect();
+        let mut parcel = Self {
+            source: OWN_SOURCE.to_owned(),
+            external_url: String::new(),
+            listing: None,
+            complete: false,
+            alerts: over,
+            firing: BTreeMap::new(),
+            resolved,
+            ended: BTreeMap::new(),
+            beats: BTreeMap::new(),
+            unmatched: 0,
+        };
+        for (key, rule, alert) in firing {
+            parcel.firing.insert(key, (rule, vec![parcel.alerts.len()]));
+            parcel.alerts.push(alert);
+        }
+        parcel
+    }
+
     /// The same, as a slice of a larger one.
     pub(super) fn partial(self) -> Self {
         Self { complete: false, ..self }
@@ -72,7 +99,8 @@ impl Parcel {
     /// An alert that recovered, at that index.
     fn end(&mut self, owners: Vec<Owner<'_>>, at: usize) {
         self.resolved.push(at);
-        for owner in owners.into_iter().filter(|owner| owner.rule.group_by.is_some()) {
+        let grouped = |owner: &Owner<'_>| owner.rule.group_by.is_some() && owner.rule.heartbeat.is_none();
+        for owner in owners.into_iter().filter(grouped) {
             self.ended.entry(owner.key).or_default().push(at);
         }
     }
@@ -87,8 +115,14 @@ impl Parcel {
                 "no rule matches this alert; end the rules with one that matches all"
             );
         }
-        for Owner { index, key, .. } in owners {
-            self.firing.entry(key).or_insert_with(|| (index, Vec::new())).1.push(at);
+        for Owner { index, rule, key } in owners {
+            if rule.heartbeat.is_some() {
+                let labels = &alert.labels;
+                let shared = self.beats.entry(key).or_insert_with(|| (index, labels.clone().into_owned()));
+                shared.1 = shared.1.common(labels);
+            } else {
+                self.firing.entry(key).or_insert_with(|| (index, Vec::new())).1.push(at);
+            }
         }
     }
 }
@@ -109,7 +143,10 @@ fn owners<'r>(
 ) -> Vec<Owner<'r>> {
     let owner = |index| {
         let rule: &Rule = rules.rules().get(index)?;
-        let key = rule.incident_key(&alert.labels, origin, &header.group_key);
+        let key = match rule.heartbeat {
+            Some(_) => rule.heartbeat_key(&alert.labels, origin),
+            None => rule.incident_key(&alert.labels, origin, &header.group_key),
+        };
         Some(Owner { index, rule, key })
     };
     rules.route(&alert.labels, origin).into_iter().filter_map(owner).collect()

@@ -93,7 +93,7 @@ impl Engine {
         if changes.is_empty() {
             return Ok(());
         }
-        match self.commit(Commit { at: now, done: Vec::new(), taken: None, changes }).await {
+        match self.commit(Commit { at: now, changes, ..Commit::default() }).await {
             // Somebody else was faster; it is asked about again in a minute.
             Ok(_) | Err(StoreError::Conflict) => Ok(()),
             Err(error) => Err(error),

@@ -69,18 +69,31 @@ impl Engine {
         stop: watch::Receiver<bool>,
     ) {
         let mut suspicion = Suspicion::default();
+        // The rules whose heartbeats are waited for.
+        let mut aligned = None;
         loop {
+            let rules = self.rules.load_full();
+            if aligned.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &rules)) {
+                let (engine, now, away) = (Arc::clone(&self), clock.now(), aligned.is_none());
+                let work = async move { engine.align_heartbeats(away, now).await.map(|()| false) };
+                if guarded("heartbeats", work).await == Ended::Idle {
+                    aligned = Some(rules);
+                }
+            }
             let (engine, now) = (Arc::clone(&self), clock.now());
             let ticked = guarded("deadlines", async move { engine.take_due(now).await }).await;
+            let (engine, now, awake) = (Arc::clone(&self), clock.now(), aligned.is_some());
+            let silent =
+                guarded("heartbeats", async move { Ok(awake && engine.take_silent(now).await?) }).await;
             let (engine, now, helping) = (Arc::clone(&self), clock.now(), suspicion.helping());
             let took = guarded("the inbox", async move { engine.take_inbox(helping, now).await }).await;
             if suspicion.convicts(took) {
                 let (engine, now) = (Arc::clone(&self), clock.now());
                 guarded("setting aside", async move { engine.set_aside_first(now).await }).await;
             }
-            if [ticked, took].iter().any(|ended| matches!(ended, Ended::Failed | Ended::Crashed)) {
+            if [ticked, silent, took].iter().any(|ended| matches!(ended, Ended::Failed | Ended::Crashed)) {
                 tokio::time::sleep(PAUSE).await;
-            } else if [ticked, took].contains(&Ended::Busy) {
+            } else if [ticked, silent, took].contains(&Ended::Busy) {
                 continue;
             }
             if *stop.borrow() {

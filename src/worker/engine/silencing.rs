@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::alertmanager::matchers_for;
-use crate::domain::{Alert, Incident, MemberState};
+use crate::domain::{Alert, Incident, MemberState, OWN_SOURCE};
 use crate::store::StoreError;
 
 /// So many alerts of an incident are looked at, firing ones first.
@@ -18,6 +18,9 @@ impl Engine {
         let Some(id) = incident.id.filter(|_| incident.standing.is_open()) else { return Ok(None) };
         if self.alertmanager.is_none() {
             return Ok(Some("no_alertmanager"));
+        }
+        if incident.source == OWN_SOURCE {
+            return Ok(Some("not_from_alertmanager"));
         }
         let held = self.store.alerts(id, ALERTS_MAX).await?;
         // Grafana's alerts come with a link to silence them there, and

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::desk::Desk;
 use super::parcel::Parcel;
-use super::{Engine, Reachable};
+use super::{Engine, Reachable, heartbeats};
 use crate::domain::{Alert, GroupHeader, Labels};
 use crate::sources;
 use crate::store::{Commit, Delivery, StoreError};
@@ -29,7 +29,7 @@ const SLICES_MAX: usize = 10;
 /// Takes a helping of a delivery's slices; the next turn goes on from there.
 pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
     let Some(header) = header(delivery).await? else {
-        let commit = Commit { at: now, done: vec![delivery.id], taken: None, changes: Vec::new() };
+        let commit = Commit { at: now, done: vec![delivery.id], ..Commit::default() };
         return engine.commit(commit).await.map(drop);
     };
     let mut slices = decode(delivery);
@@ -38,19 +38,24 @@ pub(super) async fn take(engine: &Engine, delivery: &Delivery, now: Timestamp) -
     for _ in 0..SLICES_MAX {
         let Some(slice) = slices.recv().await else {
             let done = vec![delivery.id];
-            let end = Commit { at: now, done, taken: None, changes: Vec::new() };
+            let end = Commit { at: now, done, ..Commit::default() };
             return engine.commit(end).await.map(drop);
         };
         let mut desk = Desk::default();
         taken += u64::try_from(slice.len()).unwrap_or(u64::MAX);
         let rules = engine.rules.load_full();
-        let parcel = [Parcel::sort(&rules, &delivery.content.source, &header, slice).partial()];
-        desk.load(engine.store.as_ref(), &parcel, at_hand).await?;
-        let [parcel] = parcel;
+        let parcel = Parcel::sort(&rules, &delivery.content.source, &header, slice).partial();
         engine.metrics.unmatched(parcel.unmatched);
-        desk.apply(&rules, &Reachable { rules: &rules }, &parcel, now);
+        let (heartbeats, ends) =
+            heartbeats::heard(&rules, &parcel, delivery.content.received_at, engine.locale);
+        let parcels: Vec<Parcel> = [Some(parcel), ends].into_iter().flatten().collect();
+        desk.load(engine.store.as_ref(), &parcels, at_hand).await?;
+        for parcel in parcels {
+            desk.apply(&rules, &Reachable { rules: &rules }, &parcel, now);
+        }
         let (changes, large) = desk.changes_and_large(SLICE);
-        let commit = Commit { at: now, done: Vec::new(), taken: Some((delivery.id, taken)), changes };
+        let taken = Some((delivery.id, taken));
+        let commit = Commit { at: now, taken, changes, heartbeats, ..Commit::default() };
         at_hand = large.committed(&engine.commit(commit).await?);
     }
     Ok(())

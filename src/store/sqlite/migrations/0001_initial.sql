@@ -140,6 +140,17 @@ CREATE TABLE directory (
     PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
 
+-- Signs of life that rules wait for.
+CREATE TABLE heartbeats (
+    rule      TEXT NOT NULL,
+    grp       TEXT NOT NULL,
+    labels    TEXT NOT NULL,                -- JSON: [[name, value], …]
+    last_seen TEXT,                         -- NULL: never
+    due_at    TEXT,                         -- NULL: lost
+    PRIMARY KEY (rule, grp)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX heartbeats_due ON heartbeats (due_at) WHERE due_at IS NOT NULL;
+
 -- Events of Feishu's that were dealt with.
 CREATE TABLE heard (
     event TEXT NOT NULL PRIMARY KEY,
