@@ -1,6 +1,6 @@
 //! What Alertmanager says of alerts now, and of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
@@ -130,6 +130,24 @@ impl Client {
         };
         self.list(&Call::get("alerts", &["alerts"], &query), take).await?;
         nameless.map_or(Ok(found), Err)
+    }
+
+    /// All alerts that fire and nobody is told of.
+    pub async fn suppressed(&self) -> Result<BTreeSet<Fingerprint>, CallError> {
+        let kinds =
+            [("active", "false"), ("unprocessed", "false"), ("silenced", "true"), ("inhibited", "true")];
+        let query = kinds.map(|(kind, wanted)| (kind, wanted.to_owned()));
+        let mut found = BTreeSet::new();
+        let take = |told: ToldAlert| {
+            let fingerprint = Fingerprint::from_hex(&told.fingerprint);
+            // Which kinds `active=false` leaves depends on the version.
+            if matches!(told.status.read(), AlertState::Suppressed { .. }) {
+                found.extend(fingerprint);
+            }
+            ControlFlow::Continue(())
+        };
+        self.list(&Call::get("suppressed", &["alerts"], &query), take).await?;
+        Ok(found)
     }
 
     /// Asks which version it is and whether it is ready.

@@ -183,6 +183,35 @@ impl Client {
         }
     }
 
+    /// Ends what was made of a wish, if anything was.
+    pub async fn withdraw(&self, wanted: &Silence) -> Result<(), CallError> {
+        let _turn = self.silencing().lock().await;
+        match self.find(wanted).await? {
+            Some(made) => self.expire(&made).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends every silence that was made here for an incident (the first word of
+    /// [`Silence::incident`]) and has not ended. `matchers`: those of the silences.
+    pub async fn end_silences(&self, matchers: &Labels<'_>, incident: &str) -> Result<(), CallError> {
+        let (query, start) = (filters(matchers), format!("{incident} "));
+        let mut found = Vec::new();
+        let look = |told: Told| {
+            let ours = told.comment.starts_with(&start) && told.comment.contains(" · larkhorn ");
+            if ours && !matches!(told.status.state, ToldState::Expired) {
+                found.push(SilenceId(told.id));
+            }
+            ControlFlow::Continue(())
+        };
+        let _turn = self.silencing().lock().await;
+        self.list(&Call::get("find_silence", &["silences"], &query), look).await?;
+        for made in &found {
+            self.expire(made).await?;
+        }
+        Ok(())
+    }
+
     /// Ends a silence now. Fine as well when it has ended or never was.
     pub async fn expire(&self, id: &SilenceId) -> Result<(), CallError> {
         let (id, method) = (id.to_string(), Method::DELETE);

@@ -4,7 +4,7 @@
 //! Who somebody is, is looked for among the people of the rules. What they may
 //! do is decided by `escalation`; a stranger in Feishu may only look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,13 +14,10 @@ use crate::domain::{Action, Actor, Answer, Clock, Contact, Incident, IncidentId,
 use crate::feishu::callbacks::{Inbound, OperatorIds, Toast, ToastKind, spoken};
 use crate::http::{ActError, Actions, Heard, Listener, Unheard};
 use crate::rules::RuleSet;
+use crate::settings::Reactions;
 use crate::store::{Store, StoreError};
 use crate::worker::courier::Courier;
 use crate::worker::engine::Engine;
-
-/// The emoji that says "mine", and the one that says "done".
-const EMOJI_ACKNOWLEDGE: &str = "OnIt";
-const EMOJI_RESOLVE: &str = "DONE";
 
 /// See the module.
 pub(super) struct Conversation {
@@ -29,6 +26,7 @@ pub(super) struct Conversation {
     pub(super) store: Arc<dyn Store>,
     pub(super) rules: Arc<ArcSwap<RuleSet>>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) reactions: Reactions,
 }
 
 #[async_trait]
@@ -74,18 +72,20 @@ impl Conversation {
                 let about: Vec<MessageId> = root.into_iter().chain(parent).collect();
                 self.once(event_id, &sender, about, action, Via::Reply).await
             }
-            Inbound::Reacted { event_id, operator, message, emoji, added: true } => {
-                let action = match emoji.as_str() {
-                    EMOJI_ACKNOWLEDGE => Action::Acknowledge,
-                    EMOJI_RESOLVE => Action::Resolve,
-                    _ => return Ok(Heard::default()),
+            Inbound::Reacted { event_id, operator, message, emoji, added } => {
+                let action = match (added, emoji) {
+                    (true, emoji) if emoji == self.reactions.acknowledge => Action::Acknowledge,
+                    (false, emoji) if emoji == self.reactions.acknowledge => Action::Unacknowledge,
+                    (true, emoji) if emoji == self.reactions.resolve => Action::Resolve,
+                    (_, _) => return Ok(Heard::default()),
                 };
                 self.once(event_id, &operator, vec![message], action, Via::Reaction).await
             }
-            Inbound::Challenge(_)
-            | Inbound::Reacted { added: false, .. }
-            | Inbound::Read { .. }
-            | Inbound::Other { .. } => Ok(Heard::default()),
+            Inbound::Read { reader, messages, .. } => {
+                self.saw(&reader, messages).await?;
+                Ok(Heard::default())
+            }
+            Inbound::Challenge(_) | Inbound::Other { .. } => Ok(Heard::default()),
         }
     }
 
@@ -109,6 +109,20 @@ impl Conversation {
         }
         self.store.mark_heard(event, self.clock.now()).await?;
         Ok(Heard::default())
+    }
+
+    /// Somebody has read messages; what of them is about incidents is noted, once
+    /// for each person. Repeating it changes nothing.
+    async fn saw(&self, who: &OperatorIds, messages: Vec<MessageId>) -> Result<(), StoreError> {
+        let Some(name) = self.name_of(who).await? else { return Ok(()) };
+        let mut incidents = BTreeSet::new();
+        for message in messages {
+            incidents.extend(self.store.incident_of(message).await?);
+        }
+        for incident in incidents {
+            self.engine.saw(incident, &name, self.clock.now()).await?;
+        }
+        Ok(())
     }
 
     async fn answer(

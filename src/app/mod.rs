@@ -167,6 +167,7 @@ impl Parts {
             store: shared.clone(),
             rules: rules.clone(),
             clock: clock.clone(),
+            reactions: settings.feishu.reactions.clone(),
         });
         let heard = callbacks(&settings).map(|callbacks| {
             let listener: Arc<dyn http::Listener> = conversation.clone();

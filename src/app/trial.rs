@@ -12,7 +12,7 @@ use crate::domain::{
     ChatId, Clock, Contact, Fingerprint, Incident, IncidentKey, Labels, Ladder, Member, MemberState, Person,
     Policy, Response, Severity, Standing, Urgent,
 };
-use crate::feishu::{Address, CardInput, Client, Content, Paged, UserId, UserIdKind};
+use crate::feishu::{Address, CardInput, Client, Content, Paged, Placed, UserId, UserIdKind};
 use crate::rules::RuleSet;
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
@@ -55,13 +55,14 @@ pub async fn send_test(
     };
     let incident = incident(now);
     let paged: Vec<Paged> =
-        person.iter().map(|p| Paged { name: p.name.clone(), urgent: trial.urgent }).collect();
+        person.iter().map(|p| Paged { name: p.name.clone(), urgent: trial.urgent, seen: false }).collect();
     let card = cards.render(&CardInput { incident: &incident, alerts: &[], paged: &paged }, now).json;
     let sent = client.send(now, &address, &Content::Card(card), &Uuid::new_v4()).await?;
     let mut lines = vec![format!("card sent: {} in {}", sent.message.0, sent.chat.0)];
     let (Some(person), Some(id)) = (person, id) else { return Ok(lines) };
     let text = cards.buzz_line(&incident, "", (1, 1), std::slice::from_ref(&person.name));
-    let line = client.reply(now, &sent.message, &Content::Text(text), &Uuid::new_v4()).await?;
+    let line =
+        client.reply(now, &sent.message, &Content::Text(text), Placed::InChat, &Uuid::new_v4()).await?;
     let urged = client
         .urge(now, &line.message, trial.urgent, std::slice::from_ref(&id))
         .await
@@ -116,6 +117,7 @@ fn incident(now: Timestamp) -> Incident {
         places: Vec::new(),
         template: "alert".to_owned(),
         pin: false,
+        thread: false,
         standing: Standing {
             members: BTreeMap::from([(Fingerprint(0), member)]),
             severity: Severity {

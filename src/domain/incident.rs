@@ -253,6 +253,8 @@ pub struct Incident {
     pub template: String,
     /// Whether chats are pinned on top for the people paged.
     pub pin: bool,
+    /// Whether each step is told in the thread of its card.
+    pub thread: bool,
     /// What is decided about it.
     pub standing: Standing,
 }

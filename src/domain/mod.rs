@@ -18,6 +18,7 @@ mod notification;
 mod policy;
 mod schedule;
 mod severity;
+mod timeline;
 
 pub use action::{Action, Actor, Answer, Via};
 pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, OWN_SOURCE, SourceKind};
@@ -26,7 +27,8 @@ pub use heartbeat::Heartbeat;
 pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
 pub use incident::{Hold, Incident, Ladder, Listing, Member, MemberState, Phase, Response, Standing};
 pub use labels::Labels;
-pub use notification::{Fact, Happening, Job, RecordedEntry, TimelineEntry};
+pub use notification::Job;
 pub use policy::{Policy, Ranks, Recipients, Step, Target, When};
 pub use schedule::{Days, Hours, Window};
 pub use severity::{Severity, Urgent};
+pub use timeline::{Fact, Happening, RecordedEntry, TimelineEntry};

@@ -6,11 +6,16 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Roster, after, climb, end, holds};
-use crate::domain::{Action, Actor, Answer, Happening, Hold, Ladder, Recipients, Response, Standing, Target};
+use crate::domain::{
+    Action, Actor, Answer, Happening, Hold, Ladder, Recipients, Response, Standing, Target, Via,
+};
 
 /// Pause between "not mine after all" and the first step, so that a slip of the
 /// finger and its correction page nobody.
 const SECOND_THOUGHTS: SignedDuration = SignedDuration::from_secs(10);
+
+/// An emoji taken off so soon takes back the answer that it gave.
+const SLIP: SignedDuration = SignedDuration::from_mins(2);
 
 /// Moves an incident by what somebody does, and says what they are answered.
 ///
@@ -25,7 +30,7 @@ pub fn act(
     now: Timestamp,
 ) -> (Standing, Vec<Effect>, Answer) {
     let mut effects = Vec::new();
-    let answer = refusal(&standing, action, actor, epoch)
+    let answer = refusal(&standing, action, actor, epoch, now)
         .unwrap_or_else(|| carry_out(&mut standing, action, actor, roster, now, &mut effects));
     if answer == Answer::Done {
         standing.generation += 1;
@@ -34,7 +39,13 @@ pub fn act(
 }
 
 /// Why it cannot be; `None` if it can.
-fn refusal(standing: &Standing, action: &Action, actor: &Actor, epoch: Option<u64>) -> Option<Answer> {
+fn refusal(
+    standing: &Standing,
+    action: &Action,
+    actor: &Actor,
+    epoch: Option<u64>,
+    now: Timestamp,
+) -> Option<Answer> {
     if !standing.is_open() {
         return Some(Answer::Over);
     }
@@ -46,6 +57,10 @@ fn refusal(standing: &Standing, action: &Action, actor: &Actor, epoch: Option<u6
     match action {
         Action::Acknowledge if acknowledged => Some(Answer::Already { by: holder }),
         Action::Unacknowledge if holder.is_none() => Some(Answer::Already { by: None }),
+        // Tidying up emoji later, or those of others, takes nothing back.
+        Action::Unacknowledge if actor.via == Via::Reaction && !is_slip(standing, &actor.name, now) => {
+            Some(Answer::Outdated { by: holder })
+        }
         Action::Escalate | Action::Unacknowledge => None,
         Action::Acknowledge
         | Action::Snooze { .. }
@@ -58,6 +73,12 @@ fn refusal(standing: &Standing, action: &Action, actor: &Actor, epoch: Option<u6
     }
 }
 
+/// Whether that person acknowledged it a moment ago, and nothing came since.
+fn is_slip(standing: &Standing, name: &str, now: Timestamp) -> bool {
+    matches!(&standing.response, Response::Acknowledged { by, at, .. }
+        if by == name && standing.holder() == Some(name) && now.duration_since(*at) <= SLIP)
+}
+
 fn carry_out(
     standing: &mut Standing,
     action: &Action,
@@ -67,6 +88,11 @@ fn carry_out(
     effects: &mut Vec<Effect>,
 ) -> Answer {
     let (by, via) = (actor.name.clone(), actor.via);
+    // Silence at the sender would hide what happens next.
+    let silenced = matches!(standing.hold, Some(Hold::Silenced { .. }));
+    if silenced && matches!(action, Action::Unacknowledge | Action::Escalate | Action::Resolve) {
+        effects.push(Effect::EndSilence);
+    }
     match action {
         Action::Acknowledge => {
             effects.push(Effect::Note(Happening::Acknowledged { by: by.clone(), via }));

@@ -1,10 +1,12 @@
 //! What stands still and what wakes it: acknowledgements that lapse, snoozes and
 //! silences that end, alerts that nobody lists any more.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Reconciliation, Roster, after, burning, climb, end, resolve};
-use crate::domain::{Happening, Hold, Ladder, MemberState, Phase, Response, Standing};
+use crate::domain::{Fingerprint, Happening, Hold, Ladder, MemberState, Phase, Response, Standing};
 
 /// Whoever has it is reminded when so many hundredths of the time are over.
 const REMINDER_PERCENT: i32 = 75;
@@ -188,4 +190,29 @@ pub(super) fn reconcile(
         effects.push(Effect::Refresh);
     }
     moved
+}
+
+/// Its sender holds some of its alerts back: a group that is silenced as a whole
+/// vanishes without a payload that leaves it out. Under a silence of ours that
+/// is no news.
+pub(super) fn hush(
+    standing: &mut Standing,
+    suppressed: &BTreeSet<Fingerprint>,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    if !standing.is_open() || matches!(standing.hold, Some(Hold::Silenced { .. })) {
+        return false;
+    }
+    let mut hushed = false;
+    for (fingerprint, member) in &mut standing.members {
+        if member.state == MemberState::Firing && suppressed.contains(fingerprint) {
+            (member.state, member.changed_at, hushed) = (MemberState::Unlisted, now, true);
+        }
+    }
+    if hushed {
+        relist(standing, UNLISTED_FOR, now, effects);
+        effects.push(Effect::Refresh);
+    }
+    hushed
 }

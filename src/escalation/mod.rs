@@ -114,6 +114,8 @@ pub enum Event {
     Observed(Observation),
     /// The sender was asked about alerts that are not listed any more.
     Reconciled(Reconciliation),
+    /// The sender was asked for alerts that fire and that it tells nobody of.
+    Suppressed(BTreeSet<Fingerprint>),
     /// Time has passed; the deadline may have come.
     Tick,
 }
@@ -156,6 +158,8 @@ pub enum Effect {
         /// Who wants it.
         by: String,
     },
+    /// End the silences made for it: nobody wants them any more.
+    EndSilence,
     /// Take pins off: all, or all but one person's.
     Unpin {
         /// Whose stay.
@@ -217,6 +221,7 @@ pub fn advance(
     let changed = match event {
         Event::Observed(observation) => observe(&mut standing, observation, roster, now, &mut effects),
         Event::Reconciled(found) => holds::reconcile(&mut standing, found, now, &mut effects),
+        Event::Suppressed(alerts) => holds::hush(&mut standing, alerts, now, &mut effects),
         Event::Tick => holds::tick(&mut standing, roster, now, &mut effects),
     };
     if changed {

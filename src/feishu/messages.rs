@@ -49,6 +49,18 @@ impl Content {
     }
 }
 
+/// Where an answer to a message is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// In the chat.
+    InChat,
+    /// In the thread of the message; in the chat where there are no threads.
+    InThread,
+}
+
+/// Feishu's codes for a reply that cannot be in a thread (feishu-api.md §3.2).
+const NO_THREAD: [i64; 2] = [230_071, 230_072];
+
 /// A message that Feishu has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
@@ -101,12 +113,13 @@ impl Client {
         now: Timestamp,
         message: &MessageId,
         content: &Content,
+        placed: Placed,
         uuid: &Uuid,
     ) -> Result<Sent, CallError> {
         let body = json!({
             "msg_type": content.kind(),
             "content": content.wire(),
-            "reply_in_thread": false,
+            "reply_in_thread": placed == Placed::InThread,
             "uuid": uuid.to_string(),
         });
         let call = Call {
@@ -116,7 +129,14 @@ impl Client {
             query: &[],
             body: Some(&body),
         };
-        sent(Api::Reply, self.call(now, &call).await?)
+        match self.call(now, &call).await {
+            Err(error)
+                if placed == Placed::InThread && error.code.is_some_and(|c| NO_THREAD.contains(&c)) =>
+            {
+                Box::pin(self.reply(now, message, content, Placed::InChat, uuid)).await
+            }
+            answer => sent(Api::Reply, answer?),
+        }
     }
 
     /// Replaces a card of ours, which may be 14 days old at most. Harmless to repeat.

@@ -32,7 +32,7 @@ pub use client::{Client, ClientConfig, ClientError, Observer};
 pub use directory::BotInfo;
 pub use error::CallError;
 pub use ids::{UserId, UserIdKind};
-pub use messages::{Address, Content, Sent};
+pub use messages::{Address, Content, Placed, Sent};
 pub use pins::{Pinned, Place};
 pub use urgent::{UrgeFailed, Urged};
 pub use verdict::Verdict;

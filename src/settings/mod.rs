@@ -119,8 +119,19 @@ pub struct Feishu {
     pub encrypt_key: Option<SecretString>,
     /// What is urged when people are buzzed.
     pub urgent_via: UrgentVia,
+    /// Emoji that answer.
+    pub reactions: Reactions,
     /// Language of cards and messages.
     pub locale: Locale,
+}
+
+/// Emoji that answer, by Feishu's words for them (`emoji_type`, case counts).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reactions {
+    /// "It is mine." Taken off within two minutes: it is not.
+    pub acknowledge: String,
+    /// "It is over."
+    pub resolve: String,
 }
 
 /// How Feishu reports buttons and replies.

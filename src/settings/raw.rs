@@ -123,7 +123,16 @@ pub(super) struct RawFeishu {
     pub(super) encrypt_key: Option<Secret>,
     pub(super) encrypt_key_file: Option<String>,
     pub(super) urgent_via: Option<String>,
+    #[serde(deserialize_with = "maybe_empty")]
+    pub(super) reactions: RawReactions,
     pub(super) locale: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReactions {
+    pub(super) acknowledge: Option<String>,
+    pub(super) resolve: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

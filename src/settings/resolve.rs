@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::raw::{Raw, RawBasic, RawFeishu, RawServer, RawWebhook, Secret};
+use super::raw::{Raw, RawBasic, RawFeishu, RawReactions, RawServer, RawWebhook, Secret};
 use super::secrets::secret;
-use super::{Basic, Events, Feishu, Locale, Server, Settings, SettingsError, StoreUrl, UrgentVia, Webhook};
+use super::{
+    Basic, Events, Feishu, Locale, Reactions, Server, Settings, SettingsError, StoreUrl, UrgentVia, Webhook,
+};
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9119);
 const EXTERNAL_URL: &str = "http://localhost:9119";
@@ -128,8 +130,27 @@ fn feishu(raw: RawFeishu, problems: &mut Problems) -> Feishu {
         ),
         encrypt_key: problems.secret("feishu.encrypt_key", raw.encrypt_key, raw.encrypt_key_file),
         urgent_via: problems.take(urgent_via, UrgentVia::Reply),
+        reactions: reactions(raw.reactions, problems),
         locale: problems.take(locale, Locale::ZhCn),
     }
+}
+
+fn reactions(raw: RawReactions, problems: &mut Problems) -> Reactions {
+    let emoji = |given: Option<String>, usual: &str| given.unwrap_or_else(|| usual.to_owned());
+    let chosen =
+        Reactions { acknowledge: emoji(raw.acknowledge, "OnIt"), resolve: emoji(raw.resolve, "DONE") };
+    for (key, word) in [("acknowledge", &chosen.acknowledge), ("resolve", &chosen.resolve)] {
+        if word.is_empty() || !word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            let text = format!(
+                "feishu.reactions.{key} is {word:?}: write Feishu's word for one emoji, such as OnIt, DONE or THUMBSUP"
+            );
+            problems.0.push(text);
+        }
+    }
+    if chosen.acknowledge == chosen.resolve {
+        problems.0.push("feishu.reactions: acknowledge and resolve are the same emoji; they need two".into());
+    }
+    chosen
 }
 
 fn word<T: Copy>(key: &str, given: Option<&str>, words: &[(&str, T)]) -> Result<Option<T>, String> {

@@ -93,6 +93,7 @@ fn the_shipped_sample_says_what_the_defaults_are() {
         assert_eq!(read.feishu.base_url, defaults.feishu.base_url);
         assert_eq!(read.feishu.urgent_via, defaults.feishu.urgent_via);
         assert_eq!(read.feishu.locale, defaults.feishu.locale);
+        assert_eq!(read.feishu.reactions, defaults.feishu.reactions);
         assert_eq!(read.timezone, defaults.timezone);
         assert!(read.rules.ends_with("rules") && read.templates.ends_with("templates"));
     }
@@ -100,7 +101,8 @@ fn the_shipped_sample_says_what_the_defaults_are() {
 
 /// A commented default uncommented; placeholders, secrets and prose stay as they are.
 fn uncomment(line: &str) -> String {
-    let known = ["listen", "external_url", "max_body_bytes", "url", "base_url", "urgent_via", "locale"];
+    let known =
+        ["listen", "external_url", "max_body_bytes", "url", "base_url", "urgent_via", "locale", "reactions"];
     let top = ["timezone", "rules", "templates"];
     let bare = line.trim_start();
     let Some(rest) = bare.strip_prefix("# ") else { return line.to_owned() };
@@ -191,6 +193,8 @@ fn mistakes_are_named_with_their_place_and_a_way_out() {
         ("feishu: {base_url: 'https://x/?a=1'}", &["feishu.base_url"]),
         ("feishu: {events: pigeon}", &["feishu.events", "pigeon", "long_connection, http, off"]),
         ("feishu: {urgent_via: shout}", &["feishu.urgent_via", "reply, message"]),
+        ("feishu: {reactions: {resolve: OnIt}}", &["feishu.reactions", "the same emoji"]),
+        ("feishu: {reactions: {acknowledge: 👍}}", &["feishu.reactions.acknowledge", "THUMBSUP"]),
         ("feishu: {locale: fr}", &["feishu.locale", "zh-CN, en"]),
         ("timezone: Mars/Olympus", &["timezone", "Mars/Olympus", "Asia/Shanghai"]),
         ("alertmanager: {url: am}", &["alertmanager.url"]),

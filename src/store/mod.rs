@@ -83,6 +83,8 @@ pub struct Lookup {
     pub holders: Vec<(String, Fingerprint)>,
     /// For each: every open incident with an alert that fires and is listed there.
     pub listings: Vec<Listing>,
+    /// For each: every open incident of any source where it fires.
+    pub firing: Vec<Fingerprint>,
 }
 
 /// An alert of an incident: its text and what is known of it.
@@ -299,7 +301,8 @@ pub trait Store: Send + Sync + 'static {
     /// The incident's card there, if it was posted.
     async fn card(&self, id: IncidentId, to: Destination) -> Result<Option<Card>, StoreError>;
 
-    /// The incident whose card a message is; `None`: it is no card.
+    /// The incident that a message is about: its card, or one that a report said
+    /// was sent for it ([`Report::sent`]). `None`: it is about none.
     async fn incident_of(&self, message: MessageId) -> Result<Option<IncidentId>, StoreError>;
 
     /// Whether an event of Feishu's was marked as heard before.

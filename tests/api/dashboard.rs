@@ -143,7 +143,8 @@ fn next(before: Option<&Happening>) -> Option<Happening> {
         Some(Happening::Acknowledged { .. }) => Happening::Unacknowledged { by: by(), via },
         Some(Happening::Unacknowledged { .. }) => Happening::Reminded { by: by() },
         Some(Happening::Reminded { .. }) => Happening::AcknowledgeExpired { by: by() },
-        Some(Happening::AcknowledgeExpired { .. }) => Happening::Snoozed { by: by(), via, until },
+        Some(Happening::AcknowledgeExpired { .. }) => Happening::Seen { by: by() },
+        Some(Happening::Seen { .. }) => Happening::Snoozed { by: by(), via, until },
         Some(Happening::Snoozed { .. }) => Happening::Silenced { by: by(), via, until },
         Some(Happening::Silenced { .. }) => Happening::HoldEnded,
         Some(Happening::HoldEnded) => Happening::Escalated { by: by(), via },
@@ -322,7 +323,9 @@ async fn names_of_the_api_have_words_in_both_languages() {
         Job::Edit { to: chat.clone() },
         Job::Buzz { to: chat.clone(), people: Vec::new(), urgent: Urgent::App, step: 0, round: 0 },
         Job::Remind { to: chat.clone(), person },
+        Job::Tell { to: chat.clone(), step: 0, people: Vec::new() },
         Job::Pin { to: chat },
+        Job::EndSilence,
         Job::Silence { until: Timestamp::UNIX_EPOCH, author: "lin".into() },
     ];
     for language in LANGUAGES {

@@ -11,7 +11,7 @@ use actix_web::rt::System;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{ChatId, Clock, Contact, MessageId, Urgent};
 use larkhorn::feishu::{
-    Address, CallError, Client, ClientConfig, ClientError, Content, Observer, Place, Urged, UserId,
+    Address, CallError, Client, ClientConfig, ClientError, Content, Observer, Place, Placed, Urged, UserId,
     UserIdKind, Verdict,
 };
 use larkhorn::sandbox::{Account, Api, Fault, Limits, Options, Outcome, Pinned, Running, Sandbox};
@@ -129,7 +129,7 @@ fn messages_are_sent_answered_and_edited() {
         let world = World::new();
         let card = world.card().await;
         let uuid = Uuid::new_v4();
-        let reply = world.client.reply(world.now(), &card, &text(), &uuid).await.unwrap();
+        let reply = world.client.reply(world.now(), &card, &text(), Placed::InChat, &uuid).await.unwrap();
         assert_eq!(reply.chat, ChatId("oc_sre".to_owned()));
         let line = world.feishu.message(&reply.message.0).unwrap();
         assert_eq!(line.parent.as_deref(), Some(card.0.as_str()));

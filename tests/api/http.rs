@@ -471,6 +471,7 @@ pub(super) fn incident(number: i64, resolved_at: Option<Timestamp>) -> Incident 
         places: Vec::new(),
         template: "alert".into(),
         pin: false,
+        thread: false,
         standing: Standing {
             members: std::collections::BTreeMap::new(),
             severity: Severity {

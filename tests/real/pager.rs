@@ -47,6 +47,16 @@ impl Pager {
         fs::write(file, format!("{settings}alertmanager: {{url: \"{url}\"}}\n")).unwrap();
     }
 
+    /// From its next start on Feishu may call it back, with these settings besides.
+    pub(crate) fn hears_events(&self, more: &str) {
+        let file = self.folder.path().join("larkhorn.yaml");
+        let settings = fs::read_to_string(&file).unwrap();
+        let callbacks = format!(
+            "locale: en, events: http, encrypt_key: key-of-the-tests, verification_token: token-of-the-tests, {more}"
+        );
+        fs::write(file, settings.replace("locale: en", &callbacks)).unwrap();
+    }
+
     /// Starts it and waits until it answers.
     pub(crate) async fn start(&mut self) {
         let mut command = Command::new(LARKHORN);
@@ -126,12 +136,31 @@ impl Pager {
 
     /// The states of the incidents that have this label.
     pub(crate) async fn states(&self, label: &str, value: &str) -> Vec<String> {
+        let all = self.incidents().await;
+        all.iter().filter(|incident| incident["labels"][label] == value).map(state).collect()
+    }
+
+    /// The states of all incidents, newest first.
+    pub(crate) async fn all_states(&self) -> Vec<String> {
+        self.incidents().await.iter().map(state).collect()
+    }
+
+    /// What happened to an incident, oldest first.
+    pub(crate) async fn timeline(&self, id: &str) -> Vec<Value> {
+        let (_, text) = self.get(&format!("/api/v1/incidents/{id}")).await.unwrap();
+        let incident: Value = serde_json::from_str(&text).unwrap();
+        incident["timeline"].as_array().unwrap().clone()
+    }
+
+    async fn incidents(&self) -> Vec<Value> {
         let (_, text) = self.get("/api/v1/incidents?limit=500").await.unwrap();
         let page: Value = serde_json::from_str(&text).unwrap();
-        let incidents = page["incidents"].as_array().unwrap().iter();
-        let labelled = incidents.filter(|incident| incident["labels"][label] == value);
-        labelled.map(|incident| incident["state"].as_str().unwrap().to_owned()).collect()
+        page["incidents"].as_array().unwrap().clone()
     }
+}
+
+fn state(incident: &Value) -> String {
+    incident["state"].as_str().unwrap().to_owned()
 }
 
 /// `larkhorn.yaml`, and the shipped rules beside it.

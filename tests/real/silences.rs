@@ -178,6 +178,17 @@ async fn whoever_silences_an_incident_silences_its_alerts_in_alertmanager() {
 
     assert_eq!(pager.states("case", "monday").await, ["snoozed"]);
     assert_eq!((phones.cards().len(), phones.sandbox.buzzes().len()), (1, 1));
+
+    // Taken back: Alertmanager tells of it again, and somebody is called again.
+    let (status, answer) =
+        pager.post("/api/v1/incidents/INC-1/unacknowledge", json!({"by": "lin"}).to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    eventually("the silence to end", async || {
+        alerting.ask("silences").await.iter().all(|silence| silence["status"]["state"] == "expired")
+    })
+    .await;
+    eventually("a phone to ring again", async || phones.sandbox.buzzes().len() == 2).await;
+    assert_eq!(pager.states("case", "monday").await, ["triggered"]);
 }
 
 #[tokio::test]

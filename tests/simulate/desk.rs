@@ -141,6 +141,7 @@ impl World<'_> {
                 Effect::Announce
                 | Effect::Refresh
                 | Effect::Remind { .. }
+                | Effect::EndSilence
                 | Effect::Silence { .. }
                 | Effect::Note(_) => {}
             }
@@ -237,6 +238,10 @@ fn words(effect: &Effect) -> Option<String> {
             Some(format!("{firing} fire, {resolved} recovered"))
         }
         Effect::Note(note) => Some(note.to_string()),
-        Effect::Announce | Effect::Refresh | Effect::Remind { .. } | Effect::Silence { .. } => None,
+        Effect::Announce
+        | Effect::Refresh
+        | Effect::Remind { .. }
+        | Effect::EndSilence
+        | Effect::Silence { .. } => None,
     }
 }

@@ -144,6 +144,7 @@ fn answered_stays_quiet(moment: &Moment<'_>, ledger: &Ledger) -> Result<(), Stri
             Effect::Announce
             | Effect::Refresh
             | Effect::Remind { .. }
+            | Effect::EndSilence
             | Effect::Silence { .. }
             | Effect::Unpin { .. } => {}
         }

@@ -95,6 +95,7 @@ impl Climb {
             | Happening::StepSkipped { .. }
             | Happening::CatchAll { .. }
             | Happening::Reminded { .. }
+            | Happening::Seen { .. }
             | Happening::Unlisted
             | Happening::ListedAgain
             | Happening::CardPosted { .. }
@@ -175,6 +176,7 @@ impl Story {
             | Happening::StepSkipped { .. }
             | Happening::Exhausted
             | Happening::Reminded { .. }
+            | Happening::Seen { .. }
             | Happening::CardPosted { .. }
             | Happening::Buzzed { .. }
             | Happening::DeliveryFailed { .. } => {}
@@ -214,7 +216,11 @@ impl Ledger {
                     next.pins.extend(recipients.people.iter().map(|person| person.name.clone()));
                 }
                 Effect::Unpin { keep } => next.pins.retain(|person| Some(person) == keep.as_ref()),
-                Effect::Announce | Effect::Refresh | Effect::Remind { .. } | Effect::Silence { .. } => {}
+                Effect::Announce
+                | Effect::Refresh
+                | Effect::Remind { .. }
+                | Effect::EndSilence
+                | Effect::Silence { .. } => {}
             }
             if let Some((rung, reached)) = rungs(effect) {
                 next.climb.touch(rung, reached);
@@ -243,6 +249,7 @@ pub(crate) fn rungs(effect: &Effect) -> Option<(Rung, bool)> {
         | Effect::Refresh
         | Effect::CatchAll { .. }
         | Effect::Remind { .. }
+        | Effect::EndSilence
         | Effect::Silence { .. }
         | Effect::Unpin { .. }
         | Effect::Note(_) => None,

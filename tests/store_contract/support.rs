@@ -72,6 +72,7 @@ pub(crate) fn incident(group: &str) -> Incident {
         places: vec![chat("oc_1"), Destination::Direct(person("lin"))],
         template: "alert".to_owned(),
         pin: true,
+        thread: false,
         standing: Standing {
             members: BTreeMap::new(),
             severity: Severity {
@@ -170,9 +171,13 @@ pub(crate) async fn open_with(store: &dyn Store, group: &str, jobs: Vec<Job>) ->
 pub(crate) fn new_job(job: Job) -> NewJob {
     let loudest = match &job {
         Job::Buzz { urgent, .. } => *urgent,
-        Job::Post { .. } | Job::Edit { .. } | Job::Remind { .. } | Job::Pin { .. } | Job::Silence { .. } => {
-            Urgent::App
-        }
+        Job::Post { .. }
+        | Job::Edit { .. }
+        | Job::Remind { .. }
+        | Job::Tell { .. }
+        | Job::Pin { .. }
+        | Job::Silence { .. }
+        | Job::EndSilence => Urgent::App,
     };
     NewJob { priority: job.priority(loudest), job, run_at: at(0) }
 }

@@ -225,7 +225,9 @@ impl Alertmanager {
         let (rules, _) = RuleSet::load(&[SourceFile { path: "story.yaml", text: RULES }]).unwrap();
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let engine = Engine::new(world.store(), rules, Metrics::new("story"), Arc::new(Notify::new()));
-        engine.with_alertmanager(self.client.clone()).reconcile(world.now()).await.unwrap();
+        let engine = engine.with_alertmanager(self.client.clone());
+        engine.hush(world.now()).await.unwrap();
+        engine.reconcile(world.now()).await.unwrap();
         world.settle().await;
     }
 }
@@ -273,4 +275,30 @@ async fn what_fires_in_alertmanager_climbs_on() {
     world.expect_any();
     world.advance(minutes(5)).await;
     world.expect_urgent(larkhorn::domain::Urgent::Sms, "mara");
+}
+
+#[tokio::test]
+async fn a_group_that_is_silenced_as_a_whole_and_sends_nothing_is_held_too() {
+    let mut world = World::new(RULES);
+    let since = world.now();
+    world.post(fires("Fire", "critical", since)).await;
+    world.expect_any();
+    let alertmanager = Alertmanager::started_at(world.now());
+    alertmanager.lists(fire("a", since), "suppressed");
+    world.advance(minutes(1)).await;
+    alertmanager.is_asked(&mut world).await;
+    world.expect(&["edit red Fire in oc_sre"]);
+    assert!(matches!(world.incident().await.standing.hold, Some(Hold::Unlisted { .. })));
+    world.advance(minutes(20)).await;
+    world.expect_nothing();
+
+    // What Alertmanager does not know may be another's: no news.
+    alertmanager.lists(fire("a", since), "active");
+    alertmanager.is_asked(&mut world).await;
+    world.expect(&["edit red Fire in oc_sre"]);
+    world.advance(minutes(5)).await;
+    world.expect_urgent(larkhorn::domain::Urgent::Sms, "mara");
+    alertmanager.lists_nothing();
+    alertmanager.is_asked(&mut world).await;
+    world.expect_nothing();
 }

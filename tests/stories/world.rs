@@ -228,6 +228,12 @@ impl World {
         done.unwrap().0
     }
 
+    /// Somebody reads a message about an incident.
+    pub(crate) async fn sees(&mut self, id: IncidentId, name: &str) {
+        self.engine().saw(id, name, self.now()).await.unwrap();
+        self.settle().await;
+    }
+
     /// Everything that can happen without time passing happens.
     pub(crate) async fn settle(&mut self) {
         let courier = self.courier();

@@ -293,3 +293,42 @@ fn a_silence_is_asked_for_and_holds_as_a_snooze_does() {
     assert_eq!((standing.phase(), standing.due_at), (Phase::Snoozed, Some(at(31))));
     assert_eq!(heard(standing, 2, 31).1, ["31 lin@app"]);
 }
+
+#[test]
+fn silences_end_when_somebody_wants_to_hear_of_it_again() {
+    let silence = Action::Silence { span: SignedDuration::from_hours(1) };
+    let ends = |action: &Action| {
+        let (silenced, _) = done(opened(ladder(), "critical").0, "lin", &silence, 1);
+        done(silenced, "mara", action, 2).1.contains(&Effect::EndSilence)
+    };
+    let table = [
+        (Action::Unacknowledge, true),
+        (Action::Escalate, true),
+        (Action::Resolve, true),
+        (Action::Acknowledge, false),
+        (snooze(60), false),
+        (silence.clone(), false),
+    ];
+    for (action, expected) in table {
+        assert_eq!(ends(&action), expected, "{action:?}");
+    }
+    let (_, effects) = done(acknowledged(None), "lin", &Action::Unacknowledge, 2);
+    assert!(!effects.contains(&Effect::EndSilence), "there was none");
+}
+
+#[test]
+fn an_emoji_taken_off_takes_back_only_a_fresh_answer_of_its_own() {
+    let off = |name: &str, seconds: i64| {
+        let standing = acknowledged(None);
+        let Response::Acknowledged { at, .. } = standing.response else { panic!("{standing:?}") };
+        let actor = Actor { name: name.into(), known: true, via: Via::Reaction };
+        let now = at + SignedDuration::from_secs(seconds);
+        act(standing, &Action::Unacknowledge, &actor, None, &EVERYBODY, now).2
+    };
+    let outdated = Answer::Outdated { by: Some("lin".into()) };
+    for (name, seconds, expected) in
+        [("lin", 120, Answer::Done), ("lin", 121, outdated.clone()), ("mara", 1, outdated)]
+    {
+        assert_eq!(off(name, seconds), expected, "{name} after {seconds} s");
+    }
+}

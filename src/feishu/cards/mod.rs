@@ -49,6 +49,8 @@ pub struct Paged {
     pub name: String,
     /// The loudest they were buzzed so far.
     pub urgent: Urgent,
+    /// Whether they have read a message about it.
+    pub seen: bool,
 }
 
 /// What a card is drawn from.

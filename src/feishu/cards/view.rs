@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::buttons::{self, ButtonView};
 use super::links::{Link, links};
 use super::text::{is_blank, shown, shown_in_line};
-use super::{Buttons, CardInput, ListedAlert};
+use super::{Buttons, CardInput, ListedAlert, Paged};
 use crate::domain::{
     Hold, Incident, Labels, Ladder, MemberState, Phase, Response, Severity, Standing, Urgent,
 };
@@ -158,6 +158,14 @@ struct PagedView {
     name: String,
     /// `app`, `sms` or `phone`.
     urgent: &'static str,
+    /// They have read a message about it; that is no answer.
+    seen: bool,
+}
+
+impl From<&Paged> for PagedView {
+    fn from(paged: &Paged) -> Self {
+        Self { name: shown_in_line(&paged.name, NAME_CHARS), urgent: paged.urgent.as_str(), seen: paged.seen }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -239,11 +247,7 @@ pub(crate) fn view(input: &CardInput<'_>, now: Timestamp, limits: &Limits, butto
         steps: standing.policy.steps.len(),
         next_step: waits.unwrap_or_default(),
         next_at: waits.and(standing.due_at).map(|at| at.to_string()),
-        paged: paged
-            .iter()
-            .take(limits.paged)
-            .map(|p| PagedView { name: shown_in_line(&p.name, NAME_CHARS), urgent: p.urgent.as_str() })
-            .collect(),
+        paged: paged.iter().take(limits.paged).map(PagedView::from).collect(),
         more_paged: paged.len().saturating_sub(limits.paged),
         labels,
         more_labels,

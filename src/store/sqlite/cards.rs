@@ -52,8 +52,17 @@ pub(super) fn places(conn: &Connection, id: IncidentId) -> Result<Vec<Destinatio
     select.query_and_then([id.0], |row| place(row.get_ref(0)?.as_str()?))?.collect()
 }
 
-/// The incident whose card a message is.
+/// Remembers that a message is about the incident `owner`.
+pub(super) fn save_line(conn: &Connection, owner: i64, message: &MessageId) -> Result<(), StoreError> {
+    conn.prepare_cached("INSERT OR IGNORE INTO lines (message, incident_id) VALUES (?1, ?2)")?
+        .execute(params![message.0, owner])?;
+    Ok(())
+}
+
+/// The incident whose card, or a line about which, a message is.
 pub(super) fn incident_of(conn: &Connection, message: &MessageId) -> Result<Option<IncidentId>, StoreError> {
-    let mut select = conn.prepare_cached("SELECT incident_id FROM cards WHERE message = ?1")?;
+    let mut select = conn.prepare_cached(
+        "SELECT incident_id FROM cards WHERE message = ?1 UNION ALL SELECT incident_id FROM lines WHERE message = ?1",
+    )?;
     Ok(select.query_row([&message.0], |row| row.get(0)).optional()?.map(IncidentId))
 }

@@ -109,6 +109,8 @@ struct IncidentRow<'a> {
     #[serde(borrow)]
     template: Cow<'a, str>,
     pin: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    thread: bool,
     #[serde(borrow)]
     severity: SeverityRow<'a>,
     ladder: LadderRow,
@@ -133,6 +135,7 @@ pub(super) fn incident_content(incident: &Incident) -> Result<String, StoreError
         places: incident.places.iter().map(PlaceRow::from).collect(),
         template: incident.template.as_str().into(),
         pin: incident.pin,
+        thread: incident.thread,
         severity: SeverityRow::from(severity),
         ladder: standing.ladder.into(),
         last_step: standing.last_step,
@@ -188,6 +191,7 @@ impl IncidentColumns {
             places: row.places.into_iter().map(Destination::try_from).collect::<Result<_, _>>()?,
             template: row.template.into_owned(),
             pin: row.pin,
+            thread: row.thread,
             standing,
         })
     }

@@ -118,6 +118,15 @@ pub(super) fn find(conn: &Connection, lookup: &Lookup) -> Result<Vec<Incident>, 
             ids.insert(id?);
         }
     }
+    let mut firing = conn.prepare_cached(
+        "SELECT i.id FROM members AS m JOIN incidents AS i ON i.id = m.incident_id
+         WHERE m.fingerprint = ?1 AND m.state = 2 AND i.resolved_at IS NULL",
+    )?;
+    for fingerprint in &lookup.firing {
+        for id in firing.query_map([bits(*fingerprint)], |row| row.get(0))? {
+            ids.insert(id?);
+        }
+    }
     load_all(conn, ids)
 }
 

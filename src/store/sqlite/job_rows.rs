@@ -15,6 +15,14 @@ struct SilenceRow<'a> {
     author: Cow<'a, str>,
 }
 
+/// What a line in a thread needs besides its place.
+#[derive(Serialize, Deserialize)]
+struct TellRow<'a> {
+    step: u16,
+    #[serde(borrow)]
+    people: Vec<Cow<'a, str>>,
+}
+
 /// What a buzz needs besides its place.
 #[derive(Serialize, Deserialize)]
 struct BuzzRow<'a> {
@@ -40,7 +48,10 @@ pub(super) fn details(job: &Job) -> Result<Option<String>, StoreError> {
         Job::Silence { until, author } => {
             to_json(&SilenceRow { until: stamp(*until), author: author.into() }).map(Some)
         }
-        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } => Ok(None),
+        Job::Tell { to: _, step, people } => {
+            to_json(&TellRow { step: *step, people: people.iter().map(Into::into).collect() }).map(Some)
+        }
+        Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } | Job::EndSilence => Ok(None),
     }
 }
 
@@ -50,6 +61,9 @@ pub(super) fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, S
         let row: SilenceRow<'_> = from_json("silence", details)?;
         return Ok(Job::Silence { until: instant(&row.until)?, author: row.author.into_owned() });
     }
+    if kind == "end_silence" {
+        return Ok(Job::EndSilence);
+    }
     let to = place(key)?;
     Ok(match (kind, details) {
         ("post", _) => Job::Post { to },
@@ -58,6 +72,10 @@ pub(super) fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, S
         ("remind", Some(details)) => {
             let row: PersonRow<'_> = from_json("reminder", details)?;
             Job::Remind { to, person: row.try_into()? }
+        }
+        ("tell", Some(details)) => {
+            let row: TellRow<'_> = from_json("line of a thread", details)?;
+            Job::Tell { to, step: row.step, people: row.people.into_iter().map(Cow::into_owned).collect() }
         }
         ("buzz", Some(details)) => {
             let row: BuzzRow<'_> = from_json("buzz", details)?;

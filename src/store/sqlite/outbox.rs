@@ -32,9 +32,13 @@ pub(super) fn put(
     let key = new.job.to().map_or_else(|| Ok(NOWHERE.to_owned()), place_key)?;
     let owner = match &new.job {
         Job::Pin { .. } => None,
-        Job::Post { .. } | Job::Edit { .. } | Job::Buzz { .. } | Job::Remind { .. } | Job::Silence { .. } => {
-            incident.map(|id| id.0)
-        }
+        Job::Post { .. }
+        | Job::Edit { .. }
+        | Job::Buzz { .. }
+        | Job::Remind { .. }
+        | Job::Tell { .. }
+        | Job::Silence { .. }
+        | Job::EndSilence => incident.map(|id| id.0),
     };
     let (ordered, blocked, folded) = match &new.job {
         Job::Pin { .. } => {
@@ -53,7 +57,8 @@ pub(super) fn put(
             hurry(conn, owner, &key, new.priority)?;
             (true, queue_at(conn, owner, &key)?, false)
         }
-        Job::Silence { .. } => (false, false, false),
+        Job::Tell { .. } => (true, queue_at(conn, owner, &key)?, false),
+        Job::Silence { .. } | Job::EndSilence => (false, false, false),
     };
     if folded {
         return Ok(());
@@ -232,6 +237,9 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
     };
     if let Some(sent) = &report.sent {
         conn.prepare_cached("UPDATE outbox SET sent = ?2 WHERE id = ?1")?.execute(params![job.id, sent.0])?;
+        if let Some(owner) = job.owner {
+            cards::save_line(conn, owner, sent)?;
+        }
     }
     pins::show(conn, &job.place, &report.pins)?;
     let incident = job.owner.map(IncidentId);

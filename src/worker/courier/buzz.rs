@@ -13,7 +13,7 @@ use super::cards::{failed, gave_up, seconds_since};
 use super::people::{Known, LookUpError};
 use super::{Courier, Outcome, PAID_PAUSE, backoff};
 use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Phase, Urgent};
-use crate::feishu::{CallError, Content, UrgeFailed, UserId, Verdict};
+use crate::feishu::{CallError, Content, Placed, UrgeFailed, UserId, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, Report, StoreError};
 
@@ -88,11 +88,18 @@ impl Courier {
         }
         let Some(id) = incident.id else { return Ok(Err(nowhere())) };
         let card = self.store.card(id, buzz.to.clone()).await?;
+        let placed = super::placed(incident, buzz.to);
+        let names: Vec<String> = buzz.people.iter().map(|p| p.name.clone()).collect();
         if let (UrgentVia::Message, Some(card)) = (self.urgent_via, &card) {
+            if placed == Placed::InThread
+                && let Err(error) = self.tell_in_thread(buzz.claim, incident, card, buzz.step, &names).await
+            {
+                // The thread is decoration; the buzz goes on.
+                self.count_failure(buzz.claim, "thread", &error);
+            }
             self.store.report(held(buzz.claim, self.clock.now(), &card.message)).await?;
             return Ok(Ok(card.message.clone()));
         }
-        let names: Vec<String> = buzz.people.iter().map(|p| p.name.clone()).collect();
         let total = u16::try_from(incident.standing.policy.steps.len()).unwrap_or(u16::MAX);
         let worst = self.store.alerts(id, 1).await?;
         let values = worst.first().map(|held| held.alert.values.as_ref()).unwrap_or_default();
@@ -101,7 +108,7 @@ impl Courier {
         let now = self.clock.now();
         let uuid = &buzz.claim.uuid;
         let sent = match card {
-            Some(card) => match self.client.reply(now, &card.message, &text, uuid).await {
+            Some(card) => match self.client.reply(now, &card.message, &text, placed, uuid).await {
                 Err(error) if error.verdict == Verdict::MessageGone => self.say(buzz.to, &text, uuid).await?,
                 other => other.map(|sent| sent.message),
             },

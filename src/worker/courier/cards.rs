@@ -1,6 +1,6 @@
 //! Cards: posted once per place, then kept up to date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -184,6 +184,7 @@ impl Courier {
 /// Who was paged so far, loudest first, as the steps in the timeline say.
 fn paged(timeline: &[RecordedEntry]) -> Vec<Paged> {
     let mut loudest: BTreeMap<&str, Urgent> = BTreeMap::new();
+    let seen: BTreeSet<&str> = timeline.iter().filter(|entry| entry.kind == "seen").filter_map(by).collect();
     for entry in timeline.iter().filter(|entry| entry.kind == "stepped") {
         let fact = |wanted: &str| entry.facts.iter().find(|(name, _)| name == wanted).map(|(_, fact)| fact);
         let Some(Fact::List(people)) = fact("people") else { continue };
@@ -194,10 +195,20 @@ fn paged(timeline: &[RecordedEntry]) -> Vec<Paged> {
             *before = urgent.max(*before);
         }
     }
-    let mut paged: Vec<Paged> =
-        loudest.into_iter().map(|(name, urgent)| Paged { name: name.to_owned(), urgent }).collect();
+    let paged = loudest.into_iter();
+    let mut paged: Vec<Paged> = paged
+        .map(|(name, urgent)| Paged { name: name.to_owned(), urgent, seen: seen.contains(name) })
+        .collect();
     paged.sort_by_key(|p| std::cmp::Reverse(p.urgent));
     paged
+}
+
+/// Who did it, by the timeline.
+fn by(entry: &RecordedEntry) -> Option<&str> {
+    entry.facts.iter().find_map(|(name, fact)| match fact {
+        Fact::Text(text) if name == "by" => Some(text.as_str()),
+        Fact::Text(_) | Fact::Number(_) | Fact::List(_) => None,
+    })
 }
 
 /// A card that cannot be edited any more: an open incident gets another one, a

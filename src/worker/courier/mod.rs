@@ -23,6 +23,7 @@ mod people;
 mod pins;
 mod remind;
 mod silence;
+mod tell;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::alertmanager;
-use crate::domain::{Clock, Happening, Incident, Job, TimelineEntry};
-use crate::feishu::{CallError, Cards, Client, Verdict};
+use crate::domain::{Clock, Destination, Happening, Incident, Job, TimelineEntry};
+use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -163,8 +164,10 @@ impl Courier {
             Job::Edit { to } => self.edit(&claim, to).await,
             Job::Buzz { .. } => self.buzz(&claim).await,
             Job::Remind { to, person } => self.remind(&claim, to, person).await,
+            Job::Tell { to, step, people } => self.tell(&claim, to, *step, people).await,
             Job::Pin { to } => self.pin(&claim, to).await,
             Job::Silence { until, author } => self.silence(&claim, *until, author).await,
+            Job::EndSilence => self.end_silence(&claim).await,
         };
         let outcome = outcome.unwrap_or_else(|error| {
             // No job asks the store for anything after it has urged somebody.
@@ -185,7 +188,9 @@ impl Courier {
             Job::Post { .. }
             | Job::Edit { .. }
             | Job::Remind { .. }
+            | Job::Tell { .. }
             | Job::Pin { .. }
+            | Job::EndSilence
             | Job::Silence { .. } => crate::domain::Urgent::None,
         };
         let new_job = |(job, pause): (Job, SignedDuration)| {
@@ -243,6 +248,14 @@ impl Courier {
         let incident = claim.incident.map(|id| id.to_string());
         let to = claim.job.to().map(ToString::to_string);
         tracing::warn!(incident, to, attempt = claim.attempts + 1, %error, "Feishu refused");
+    }
+}
+
+/// Where lines about an incident are shown: conversations with the bot have no threads.
+fn placed(incident: &Incident, to: &Destination) -> Placed {
+    match to {
+        Destination::Chat(_) if incident.thread => Placed::InThread,
+        Destination::Chat(_) | Destination::Direct(_) => Placed::InChat,
     }
 }
 

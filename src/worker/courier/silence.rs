@@ -1,4 +1,4 @@
-//! Silencing an incident's alerts in Alertmanager, once for each wish.
+//! Silencing an incident's alerts in Alertmanager, once for each wish, and ending that.
 //!
 //! The job's `uuid` is the marker of the silence, so trying again after any
 //! failure makes no second one.
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::cards::gave_up;
 use super::{Courier, Outcome, backoff};
-use crate::alertmanager::{self, Silence, Verdict};
-use crate::domain::{Alert, Hold, Incident};
+use crate::alertmanager::{self, CallError, Silence, Verdict};
+use crate::domain::{Alert, Hold, Incident, Labels};
 use crate::store::{Claim, StoreError};
 
 /// So many alerts of an incident are looked at for the labels they share; the
@@ -27,33 +27,74 @@ impl Courier {
         let (Some(client), Some(id)) = (&self.alertmanager, incident.id) else {
             return Ok(not_silenced(claim, "alertmanager.url is not set any more"));
         };
-        if !is_held(&incident, until) {
-            // Somebody has answered otherwise, or it is over: quiet in
-            // Alertmanager is nobody's wish now.
-            return Ok(match claim.attempts {
-                0 => Outcome::done(),
-                _ => not_silenced(claim, "nobody wants it any more"),
-            });
-        }
-        let held = self.store.alerts(id, ALERTS_MAX).await?;
-        let alerts: Vec<&Alert<'_>> = held.iter().map(|held| &held.alert).collect();
-        let matchers = match alertmanager::matchers_for(&incident, &alerts) {
+        let matchers = match self.matchers(&incident).await? {
             Ok(matchers) => matchers,
             Err(why) => return Ok(not_silenced(claim, why)),
         };
-        let incident = format!("{id} {}", incident.title);
-        let wanted = Silence { matchers, until, author: author.to_owned(), incident, marker: claim.uuid };
-        let Err(error) = client.silence(self.clock.now(), &wanted).await else { return Ok(Outcome::done()) };
+        let comment = format!("{id} {}", incident.title);
+        let author = author.to_owned();
+        let wanted = Silence { matchers, until, author, incident: comment, marker: claim.uuid };
+        let held = is_held(&incident, until);
+        let made = if held {
+            client.silence(self.clock.now(), &wanted).await.map(drop)
+        } else if claim.attempts > 0 {
+            // Somebody has answered otherwise, or it is over; an earlier try may have made it.
+            client.withdraw(&wanted).await
+        } else {
+            Ok(())
+        };
+        let error = match made {
+            Err(error) => error,
+            Ok(()) if held && self.incident(claim).await?.is_none_or(|now| !is_held(&now, until)) => {
+                // Answered otherwise while the call was under way.
+                match client.withdraw(&wanted).await {
+                    Err(error) => error,
+                    Ok(()) => return Ok(Outcome::done()),
+                }
+            }
+            Ok(()) => return Ok(Outcome::done()),
+        };
+        Ok(self.refused_by_alertmanager(claim, "silence", &error))
+    }
+
+    /// Ends the incident's silences, unless somebody wants one again.
+    pub(super) async fn end_silence(&self, claim: &Claim) -> Result<Outcome, StoreError> {
+        let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
+        let (Some(client), Some(id)) = (&self.alertmanager, incident.id) else { return Ok(Outcome::done()) };
+        if matches!(incident.standing.hold, Some(Hold::Silenced { .. })) {
+            return Ok(Outcome::done());
+        }
+        let Ok(matchers) = self.matchers(&incident).await? else { return Ok(Outcome::done()) };
+        match client.end_silences(&matchers, &id.to_string()).await {
+            Ok(()) => Ok(Outcome::done()),
+            Err(error) => Ok(self.refused_by_alertmanager(claim, "end_silence", &error)),
+        }
+    }
+
+    /// The labels to silence an incident by, or why it cannot be.
+    async fn matchers(
+        &self,
+        incident: &Incident,
+    ) -> Result<Result<Labels<'static>, &'static str>, StoreError> {
+        let held = match incident.id {
+            Some(id) => self.store.alerts(id, ALERTS_MAX).await?,
+            None => Vec::new(),
+        };
+        let alerts: Vec<&Alert<'_>> = held.iter().map(|held| &held.alert).collect();
+        Ok(alertmanager::matchers_for(incident, &alerts))
+    }
+
+    fn refused_by_alertmanager(&self, claim: &Claim, what: &str, error: &CallError) -> Outcome {
         self.metrics.notification_failed("silence", error.verdict.as_str());
-        let attempt = claim.attempts + 1;
-        tracing::warn!(incident = %id, attempt, %error, "Alertmanager did not make a silence");
-        Ok(match error.verdict {
+        let (attempt, incident) = (claim.attempts + 1, claim.incident.map(|id| id.to_string()));
+        tracing::warn!(incident, attempt, %error, "Alertmanager did not do it: {what}");
+        match error.verdict {
             Verdict::Retry => {
                 let at = self.clock.now().checked_add(backoff::growing(claim)).unwrap_or(Timestamp::MAX);
                 Outcome::retry(at, false)
             }
-            Verdict::Credentials | Verdict::GiveUp => not_silenced(claim, &error.to_string()),
-        })
+            Verdict::Credentials | Verdict::GiveUp => gave_up(claim, what, &error.to_string(), ""),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use super::opening;
 use super::parcel::Parcel;
 use super::slot::Slot;
 use crate::domain::{
-    Action, Actor, Alert, AlertStatus, Answer, Fingerprint, Incident, IncidentId, IncidentKey, Labels,
-    Listing, Member, Severity, Standing,
+    Action, Actor, Alert, AlertStatus, Answer, Fingerprint, Happening, Incident, IncidentId, IncidentKey,
+    Labels, Listing, Member, Severity, Standing,
 };
 use crate::escalation::{self, Event, Observation, Roster, Sighting};
 use crate::rules::{Rule, RuleSet};
@@ -209,6 +209,13 @@ impl Desk {
         slot.incident.standing = standing;
         slot.owe(effects, rules, now);
         Some(answer)
+    }
+
+    /// Notes what happened to one incident and shows it on its cards. Its standing stays.
+    pub(super) fn note(&mut self, slot: usize, what: Happening, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(slot) else { return };
+        slot.note(what, now);
+        (slot.changed, slot.refresh) = (true, true);
     }
 
     /// What changed, ready to be committed. Members are left out of the

@@ -61,6 +61,10 @@ pub(super) fn silently_moved(standing: &Standing, event: &Event) -> Vec<(Fingerp
             let unlisted = members.filter(|(_, member)| member.state == MemberState::Unlisted);
             unlisted.map(|(alert, member)| (*alert, *member)).collect()
         }
+        Event::Suppressed(alerts) => {
+            let fires = members.filter(|(alert, m)| m.state == MemberState::Firing && alerts.contains(alert));
+            fires.map(|(alert, member)| (*alert, *member)).collect()
+        }
         Event::Observed(_) | Event::Tick => Vec::new(),
     }
 }

@@ -28,7 +28,9 @@ use tokio::sync::Notify;
 use self::desk::Desk;
 use self::parcel::Parcel;
 use crate::alertmanager;
-use crate::domain::{Action, Actor, Answer, Incident, IncidentId, Recipients, Target, Window};
+use crate::domain::{
+    Action, Actor, Answer, Fact, Happening, Incident, IncidentId, Recipients, RecordedEntry, Target, Window,
+};
 use crate::escalation::{CatchAll, Event, Roster};
 use crate::rules::RuleSet;
 use crate::settings::Locale;
@@ -151,6 +153,37 @@ impl Engine {
                     return Ok(after.map(|incident| (answer, incident)));
                 }
                 // Somebody else was faster; they may have changed the answer.
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Notes that somebody has seen an incident, the first time while it is open.
+    /// It decides nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot: nothing happened.
+    pub async fn saw(&self, id: IncidentId, name: &str, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let open = self.store.incident(id).await?.filter(|incident| incident.standing.is_open());
+            let Some(incident) = open else { return Ok(()) };
+            let known = |entry: &RecordedEntry| {
+                let by = |(fact, value): &(String, Fact)| {
+                    fact == "by" && matches!(value, Fact::Text(text) if text == name)
+                };
+                entry.kind == "seen" && entry.facts.iter().any(by)
+            };
+            if self.store.timeline(id).await?.iter().any(known) {
+                return Ok(());
+            }
+            let mut desk = Desk::default();
+            let slot = desk.place(incident);
+            desk.note(slot, Happening::Seen { by: name.to_owned() }, now);
+            match self.commit(Commit { at: now, changes: desk.changes(), ..Commit::default() }).await {
+                Ok(_) => return Ok(()),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
             }

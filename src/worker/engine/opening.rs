@@ -24,6 +24,7 @@ pub(super) fn incident(
         places: rule.chats.iter().cloned().map(Destination::Chat).collect(),
         template: rule.template.clone(),
         pin: wants_pin(Some(rule), &standing.severity),
+        thread: rule.thread,
         standing,
     }
 }

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use super::desk::Desk;
 use super::{Engine, Reachable};
 use crate::alertmanager::{AlertState, CallError, Client};
-use crate::domain::{Clock, Hold, Incident, IncidentId, MemberState};
+use crate::domain::{Clock, Fingerprint, Hold, Incident, IncidentId, MemberState};
 use crate::escalation::{Event, Reconciliation};
-use crate::store::{Commit, StoreError};
+use crate::store::{Commit, Lookup, StoreError};
 
 /// How often it is asked.
 const EVERY: Duration = Duration::from_mins(1);
@@ -33,8 +33,13 @@ impl Engine {
         loop {
             let round = async {
                 tokio::time::sleep(EVERY).await;
-                if let Err(error) = self.reconcile(clock.now()).await {
-                    tracing::error!(%error, "unlisted alerts cannot be looked up in the store");
+                let now = clock.now();
+                let done = async {
+                    self.hush(now).await?;
+                    self.reconcile(now).await
+                };
+                if let Err(error) = done.await {
+                    tracing::error!(%error, "alerts to ask Alertmanager about cannot be looked up in the store");
                 }
             };
             tokio::select! {
@@ -63,7 +68,7 @@ impl Engine {
                     continue;
                 }
                 match ask(client, &incident, now).await {
-                    Ok(Some(found)) => self.tell(incident, found, now).await?,
+                    Ok(Some(found)) => self.tell(incident, Event::Reconciled(found), now).await?,
                     Ok(None) => {}
                     Err(error) => {
                         tracing::warn!(incident = %id, %error, "Alertmanager cannot be asked about unlisted alerts");
@@ -74,21 +79,44 @@ impl Engine {
         }
     }
 
+    /// Holds the ladders of what Alertmanager tells nobody of. A group that is
+    /// silenced as a whole vanishes without a payload that leaves it out.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot: ask again later.
+    pub async fn hush(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(client) = &self.alertmanager else { return Ok(()) };
+        let suppressed = match client.suppressed().await {
+            Ok(suppressed) => suppressed,
+            Err(error) => {
+                tracing::warn!(%error, "Alertmanager cannot be asked what it tells nobody of");
+                return Ok(());
+            }
+        };
+        let alerts: Vec<Fingerprint> = suppressed.iter().copied().collect();
+        for firing in alerts.chunks(PAGE) {
+            let firing = firing.to_vec();
+            for incident in self.store.find(Lookup { firing, ..Lookup::default() }).await? {
+                let Some(id) = incident.id else { continue };
+                if !self.is_elsewhere(id).await? {
+                    self.tell(incident, Event::Suppressed(suppressed.clone()), now).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn is_elsewhere(&self, id: IncidentId) -> Result<bool, StoreError> {
         let held = self.store.alerts(id, ALERTS_MAX).await?;
         Ok(held.iter().any(|held| !held.alert.silence_url.is_empty()))
     }
 
-    async fn tell(
-        &self,
-        incident: Incident,
-        found: Reconciliation,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn tell(&self, incident: Incident, event: Event, now: Timestamp) -> Result<(), StoreError> {
         let rules = self.rules.load_full();
         let mut desk = Desk::default();
         let slot = desk.place(incident);
-        desk.advance(slot, &Event::Reconciled(found), &rules, &Reachable { rules: &rules }, now);
+        desk.advance(slot, &event, &rules, &Reachable { rules: &rules }, now);
         let changes = desk.changes();
         if changes.is_empty() {
             return Ok(());

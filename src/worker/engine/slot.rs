@@ -92,6 +92,7 @@ impl Slot {
                         self.job(Job::Remind { to, person }, Urgent::App, now);
                     }
                 }
+                Effect::EndSilence => self.job(Job::EndSilence, Urgent::None, now),
                 Effect::Silence { until, by } => {
                     self.job(Job::Silence { until, author: by }, Urgent::None, now);
                 }
@@ -121,6 +122,10 @@ impl Slot {
             if self.incident.pin {
                 self.pin(&to, &people);
             }
+            if urgent == Urgent::None && self.incident.thread && matches!(to, Destination::Chat(_)) {
+                let people = people.iter().map(|person| person.name.clone()).collect();
+                self.job(Job::Tell { to: to.clone(), step, people }, urgent, now);
+            }
             if urgent > Urgent::None {
                 self.job(Job::Buzz { to, people, urgent, step, round }, urgent, now);
             }
@@ -142,7 +147,7 @@ impl Slot {
         self.jobs.push(NewJob { job, priority, run_at: now });
     }
 
-    fn note(&mut self, what: Happening, now: Timestamp) {
+    pub(super) fn note(&mut self, what: Happening, now: Timestamp) {
         self.timeline.push(TimelineEntry { at: now, what });
     }
 }
@@ -155,6 +160,7 @@ fn urgency(effect: &Effect) -> Urgent {
         | Effect::Refresh
         | Effect::Remind { .. }
         | Effect::Silence { .. }
+        | Effect::EndSilence
         | Effect::Unpin { .. }
         | Effect::Note(_) => Urgent::None,
     }

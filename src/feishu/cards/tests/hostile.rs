@@ -121,7 +121,7 @@ fn hostile_scene() -> impl Strategy<Value = Scene> {
         scene.incident.external_url = "https://am.example.com/".to_owned();
         scene.incident.labels = labels.into_iter().collect();
         scene.incident.standing.severity.name = severity;
-        scene.paged = vec![Paged { name: summary, urgent: Urgent::Sms }; 30];
+        scene.paged = vec![Paged { name: summary, urgent: Urgent::Sms, seen: true }; 30];
         scene
     })
 }

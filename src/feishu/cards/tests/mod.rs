@@ -95,11 +95,12 @@ impl Scene {
             places: Vec::new(),
             template: "alert".to_owned(),
             pin: false,
+            thread: false,
             standing,
         };
         let paged = vec![
-            Paged { name: "lin".to_owned(), urgent: Urgent::Phone },
-            Paged { name: "mara".to_owned(), urgent: Urgent::App },
+            Paged { name: "lin".to_owned(), urgent: Urgent::Phone, seen: true },
+            Paged { name: "mara".to_owned(), urgent: Urgent::App, seen: false },
         ];
         Self { incident, alerts, paged, now }
     }

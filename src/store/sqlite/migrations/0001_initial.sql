@@ -140,6 +140,13 @@ CREATE TABLE directory (
     PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
 
+-- Messages about incidents besides their cards: lines that were urged.
+CREATE TABLE lines (
+    message     TEXT    NOT NULL PRIMARY KEY,
+    incident_id INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lines_of ON lines (incident_id);
+
 -- Signs of life that rules wait for.
 CREATE TABLE heartbeats (
     rule      TEXT NOT NULL,
