@@ -30,6 +30,7 @@
 //! | 1 | [`rules`] | YAML → which rule, which severity, who | any I/O, clock, randomness |
 //! | 1 | [`escalation`] | (standing, event, now) → (standing, effects) | any I/O, clock, randomness |
 //! | 2 | [`settings`], [`telemetry`] | file and environment; logs and metrics | |
+//! | 2 | [`wire`] | what every client of ours does alike | know whom it asks |
 //! | 3 | [`store`] | inbox, incidents, outbox, timeline; the only SQL | decide |
 //! | 3 | [`feishu`] | client and cards; the product's only Feishu JSON | wait or retry |
 //! | 3 | [`alertmanager`] | silences and alerts through Alertmanager's API v2 | wait or retry |
@@ -70,6 +71,7 @@ pub mod sources;
 
 pub mod settings;
 pub mod telemetry;
+pub mod wire;
 
 pub mod alertmanager;
 pub mod feishu;

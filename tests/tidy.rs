@@ -19,13 +19,14 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// Rooms and their floors; a room uses only what lies below it.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("domain", 0),
     ("sources", 1),
     ("rules", 1),
     ("escalation", 1),
     ("settings", 2),
     ("telemetry", 2),
+    ("wire", 2),
     ("store", 3),
     ("feishu", 3),
     ("alertmanager", 3),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Method, Response, Url, redirect};
+use reqwest::{Method, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
@@ -22,15 +22,12 @@ use tokio::sync::Mutex;
 
 use super::elements::Elements;
 use super::error::{CallError, Verdict};
+use crate::wire::{self, Lost, Unanswered};
 
 /// An answer about one thing is a few kilobytes; the configuration in `status` may be more.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Tens of thousands of alerts; whatever is larger is not worth the time.
 const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Unused connections are closed after this long, before a proxy in between does.
-const IDLE_MAX: Duration = Duration::from_secs(15);
-/// Words of the other side are cut here.
-const MESSAGE_CHARS_MAX: usize = 500;
 
 /// Where Alertmanager is and how it lets us in.
 #[derive(Debug, Clone)]
@@ -107,9 +104,7 @@ impl fmt::Debug for Client {
 impl Client {
     /// Connects to nothing yet.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        let mut base = Url::parse(config.url.expose_secret())
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        let mut base = wire::address(config.url.expose_secret())
             .filter(|url| url.query().is_none() && url.fragment().is_none())
             .ok_or(ClientError::Url)?;
         let (scheme, mut secrets) = match (basic(&base), &config.bearer_token) {
@@ -118,17 +113,13 @@ impl Client {
             (None, Some(token)) => ("Bearer", vec![token.clone()]),
             (None, None) => ("", Vec::new()),
         };
-        let authorization = secrets.first().map(|secret| authorization(scheme, secret)).transpose()?;
+        let authorization = match secrets.first() {
+            Some(secret) => Some(wire::authorization(scheme, secret).ok_or(ClientError::BearerToken)?),
+            None => None,
+        };
         secrets.retain(|secret| !secret.expose_secret().is_empty());
         base.set_username("").and_then(|()| base.set_password(None)).map_err(|()| ClientError::Url)?;
-        let http = reqwest::Client::builder()
-            .timeout(config.timeout)
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(IDLE_MAX)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("larkhorn/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ClientError::Http(error.to_string()))?;
+        let http = wire::client(config.timeout, config.connect_timeout).map_err(ClientError::Http)?;
         let silencing = Mutex::new(());
         Ok(Self { inner: Arc::new(Inner { http, base, authorization, secrets, silencing }) })
     }
@@ -140,7 +131,10 @@ impl Client {
     /// Makes a call and returns the body of its 2xx.
     pub(crate) async fn ask(&self, call: &Call<'_>) -> Result<Vec<u8>, CallError> {
         let inner = &self.inner;
-        let asked = async { read(call.api, &mut inner.answer(call).await?, ANSWER_BYTES_MAX).await };
+        let asked = async {
+            let mut response = inner.answer(call).await?;
+            wire::read(&mut response, ANSWER_BYTES_MAX).await.map_err(|error| unanswered(call.api, &error))
+        };
         asked.await.map_err(|error| inner.redacted(error))
     }
 
@@ -169,10 +163,10 @@ impl Inner {
     ) -> Result<(), CallError> {
         let mut response = self.answer(call).await?;
         let (mut elements, mut bytes) = (Elements::new(), 0);
-        while let Some(part) = response.chunk().await.map_err(|error| unanswered(call.api, &error))? {
+        while let Some(part) = response.chunk().await.map_err(|error| unanswered(call.api, &error.into()))? {
             bytes += part.len();
             if bytes > LIST_BYTES_MAX {
-                return Err(too_large(call.api, LIST_BYTES_MAX));
+                return Err(unanswered(call.api, &wire::too_large(LIST_BYTES_MAX)));
             }
             let mut part: &[u8] = &part;
             while let Some(text) = elements.next(&mut part).map_err(|what| misread(call.api, what))? {
@@ -187,13 +181,8 @@ impl Inner {
 
     /// The answer if it is a 2xx, the error it tells otherwise.
     async fn answer(&self, call: &Call<'_>) -> Result<Response, CallError> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["api", "v2"]).extend(call.path);
-        }
-        if !call.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(call.query);
-        }
+        let path = ["api", "v2"].iter().chain(call.path).copied();
+        let url = wire::below(&self.base, path, call.query);
         let mut request = self.http.request(call.method.clone(), url);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
@@ -201,27 +190,19 @@ impl Inner {
         if let Some(body) = call.body {
             request = request.json(body);
         }
-        let mut response = request.send().await.map_err(|error| unanswered(call.api, &error))?;
+        let mut response = request.send().await.map_err(|error| unanswered(call.api, &error.into()))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let http = response.status().as_u16();
         // Words that are too long or break off are as good as none.
-        let body = read(call.api, &mut response, ANSWER_BYTES_MAX).await.unwrap_or_default();
+        let body = wire::read(&mut response, ANSWER_BYTES_MAX).await.unwrap_or_default();
         Err(refused(call.api, http, &body))
     }
 
     /// The other side's words could quote what we sent.
     fn redacted(&self, mut error: CallError) -> CallError {
-        for secret in self.secrets.iter().map(ExposeSecret::expose_secret) {
-            if error.message.contains(secret) {
-                error.message = error.message.replace(secret, "[redacted]");
-            }
-        }
-        if let Some((cut, _)) = error.message.char_indices().nth(MESSAGE_CHARS_MAX) {
-            error.message.truncate(cut);
-            error.message.push('…');
-        }
+        wire::redact(&mut error.message, &self.secrets);
         error
     }
 }
@@ -249,28 +230,6 @@ fn decoded(text: &str) -> Vec<u8> {
     }
     bytes.extend_from_slice(rest.as_bytes());
     bytes
-}
-
-fn authorization(scheme: &str, secret: &SecretString) -> Result<HeaderValue, ClientError> {
-    let mut value = HeaderValue::try_from(format!("{scheme} {}", secret.expose_secret()))
-        .map_err(|_| ClientError::BearerToken)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-async fn read(api: &'static str, response: &mut Response, max: usize) -> Result<Vec<u8>, CallError> {
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|error| unanswered(api, &error))? {
-        if body.len() + part.len() > max {
-            return Err(too_large(api, max));
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body)
-}
-
-fn too_large(api: &'static str, max: usize) -> CallError {
-    CallError::new(api, Verdict::GiveUp, format!("the answer is larger than {max} bytes"))
 }
 
 /// Alertmanager did what was asked, but not in words we understand. Making the
@@ -312,25 +271,12 @@ fn refused(api: &'static str, http: u16, body: &[u8]) -> CallError {
     CallError { api, http: Some(http), message, verdict }
 }
 
-fn unanswered(api: &'static str, error: &reqwest::Error) -> CallError {
-    let (verdict, what) = if error.is_connect() {
-        (Verdict::Retry, "no connection")
-    } else if error.is_builder() {
-        (Verdict::GiveUp, "the request cannot be built")
-    } else if error.is_timeout() {
-        (Verdict::Retry, "no answer in time")
-    } else {
-        (Verdict::Retry, "the connection broke before the answer came")
+fn unanswered(api: &'static str, error: &Unanswered) -> CallError {
+    let verdict = match error.lost {
+        Lost::NotSent | Lost::Unknown => Verdict::Retry,
+        Lost::Senseless | Lost::TooLarge => Verdict::GiveUp,
     };
-    // What lies under it, without the address it went to.
-    let mut message = what.to_owned();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        message.push_str(": ");
-        message.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    CallError::new(api, verdict, message)
+    CallError::new(api, verdict, error.message.as_str())
 }
 
 #[cfg(test)]
