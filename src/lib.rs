@@ -34,6 +34,7 @@
 //! | 3 | [`store`] | inbox, incidents, outbox, timeline; the only SQL | decide |
 //! | 3 | [`feishu`] | client and cards; the product's only Feishu JSON | wait or retry |
 //! | 3 | [`alertmanager`] | silences and alerts through Alertmanager's API v2 | wait or retry |
+//! | 3 | [`fallback`] | other ways to tell people when Feishu is out of reach | wait or retry |
 //! | 4 | [`worker`] | engine and courier | keep state of its own |
 //! | 4 | [`http`] | webhooks, API, dashboard, health | decide |
 //! | 5 | [`sandbox`] | the fake Feishu and its two phones | know the product |
@@ -60,6 +61,7 @@
 //! | async-trait | the store and the app's hooks as trait objects |
 //! | bytes, futures-util | bodies without copies; jobs side by side |
 //! | thiserror, anyhow | errors that callers match on; errors that operators read |
+//! | lettre | mail as a last resort: TLS, authentication and headers done right |
 //! | mimalloc | gives memory back after a storm |
 //! | tempfile | the demo's folder |
 
@@ -74,6 +76,7 @@ pub mod telemetry;
 pub mod wire;
 
 pub mod alertmanager;
+pub mod fallback;
 pub mod feishu;
 pub mod store;
 

@@ -19,7 +19,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// Rooms and their floors; a room uses only what lies below it.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("domain", 0),
     ("sources", 1),
     ("rules", 1),
@@ -30,6 +30,7 @@ const FLOORS: [(&str, u8); 15] = [
     ("store", 3),
     ("feishu", 3),
     ("alertmanager", 3),
+    ("fallback", 3),
     ("http", 4),
     ("worker", 4),
     ("sandbox", 5),

@@ -20,11 +20,13 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+mod fallback;
 mod layers;
 mod raw;
 mod resolve;
 mod secrets;
 
+pub use fallback::{Fallback, FallbackWebhook, FeishuBot, Smtp};
 pub use layers::is_ours;
 pub use resolve::parse_listen;
 
@@ -47,6 +49,8 @@ pub struct Settings {
     /// Alertmanager's base URL without a trailing slash; `None`: no silences.
     /// May hold a user name and password.
     pub alertmanager_url: Option<SecretString>,
+    /// Where pages go while Feishu as a whole cannot be reached; `None`: nowhere.
+    pub fallback: Option<Fallback>,
     /// A rules file or a folder of `*.yaml`.
     pub rules: PathBuf,
     /// Folder of templates that override the shipped ones; need not exist.

@@ -67,6 +67,8 @@ pub(super) struct Raw {
     pub(super) store: RawStore,
     #[serde(deserialize_with = "maybe_empty")]
     pub(super) feishu: RawFeishu,
+    #[serde(deserialize_with = "maybe_empty")]
+    pub(super) fallback: RawFallback,
     pub(super) timezone: Option<String>,
     #[serde(deserialize_with = "maybe_empty")]
     pub(super) alertmanager: RawAlertmanager,
@@ -139,4 +141,44 @@ pub(super) struct RawReactions {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawAlertmanager {
     pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFallback {
+    pub(super) after: Option<String>,
+    #[serde(deserialize_with = "maybe_empty")]
+    pub(super) feishu_bot: RawFeishuBot,
+    #[serde(deserialize_with = "maybe_empty")]
+    pub(super) webhook: RawFallbackWebhook,
+    #[serde(deserialize_with = "maybe_empty")]
+    pub(super) smtp: RawSmtp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFeishuBot {
+    pub(super) url: Option<Secret>,
+    pub(super) url_file: Option<String>,
+    pub(super) secret: Option<Secret>,
+    pub(super) secret_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFallbackWebhook {
+    pub(super) url: Option<Secret>,
+    pub(super) url_file: Option<String>,
+    pub(super) bearer_token: Option<Secret>,
+    pub(super) bearer_token_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSmtp {
+    pub(super) url: Option<Secret>,
+    pub(super) url_file: Option<String>,
+    pub(super) from: Option<String>,
+    /// Several are separated by commas.
+    pub(super) to: Option<String>,
 }

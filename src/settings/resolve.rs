@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+use super::fallback::fallback;
 use super::raw::{Raw, RawBasic, RawFeishu, RawReactions, RawServer, RawWebhook, Secret};
 use super::secrets::secret;
 use super::{
@@ -35,6 +36,7 @@ pub(super) fn resolve(raw: Raw) -> Result<Settings, SettingsError> {
         alertmanager_url: problems
             .optional(raw.alertmanager.url.map(|u| base_url("alertmanager.url", &u)).transpose())
             .map(SecretString::from),
+        fallback: fallback(raw.fallback, &mut problems),
         rules: raw.rules.unwrap_or_else(|| "rules".into()).into(),
         templates: raw.templates.unwrap_or_else(|| "templates".into()).into(),
     };
@@ -42,12 +44,17 @@ pub(super) fn resolve(raw: Raw) -> Result<Settings, SettingsError> {
 }
 
 /// What was found to be wrong so far.
-struct Problems(Vec<String>);
+pub(super) struct Problems(Vec<String>);
 
 impl Problems {
     /// The value if it is set and right, else the default; what is wrong is kept.
-    fn take<T>(&mut self, value: Result<Option<T>, String>, default: T) -> T {
+    pub(super) fn take<T>(&mut self, value: Result<Option<T>, String>, default: T) -> T {
         self.optional(value).unwrap_or(default)
+    }
+
+    /// Something else that is wrong.
+    pub(super) fn add(&mut self, problem: &str) {
+        self.0.push(problem.to_owned());
     }
 
     fn optional<T>(&mut self, value: Result<Option<T>, String>) -> Option<T> {
@@ -57,7 +64,12 @@ impl Problems {
         })
     }
 
-    fn secret(&mut self, key: &str, given: Option<Secret>, file: Option<String>) -> Option<SecretString> {
+    pub(super) fn secret(
+        &mut self,
+        key: &str,
+        given: Option<Secret>,
+        file: Option<String>,
+    ) -> Option<SecretString> {
         let read = secret(key, given, file);
         self.optional(read)
     }

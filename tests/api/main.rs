@@ -11,6 +11,7 @@
 mod alertmanager;
 mod callbacks;
 mod dashboard;
+mod fallback;
 mod feishu;
 mod http;
 mod rules;
