@@ -131,11 +131,11 @@ impl World<'_> {
     pub(crate) fn owe(&mut self, case: usize, effects: &[Effect]) {
         for effect in effects {
             match effect {
-                Effect::Unpin { .. } => self.outbox.retain(|buzz| buzz.case != case),
+                Effect::Unpin { .. } => self.outbox.retain(|_, buzz| buzz.case != case),
                 Effect::Page { urgent, recipients, .. } | Effect::CatchAll { urgent, recipients } => {
                     self.tally.pages += 1;
                     if *urgent > Urgent::None && !recipients.people.is_empty() {
-                        self.outbox.push(Buzz { case, run_at: self.real, attempts: 0 });
+                        self.wait(self.real, Buzz { case, attempts: 0 });
                     }
                 }
                 Effect::Announce
@@ -149,10 +149,7 @@ impl World<'_> {
 
     /// Carries out the first buzz that is due, as well as Feishu lets.
     pub(crate) fn buzz(&mut self) -> Result<(), Breach> {
-        let Some(first) = (0..self.outbox.len()).min_by_key(|at| self.outbox[*at].run_at) else {
-            return Ok(());
-        };
-        let mut buzz = self.outbox.remove(first);
+        let Some((_, mut buzz)) = self.outbox.pop_first() else { return Ok(()) };
         let phase = self.cases[buzz.case].standing.phase();
         let rings = matches!(self.feishu, Verdict::Done | Verdict::Lost);
         if rings {
@@ -176,10 +173,14 @@ impl World<'_> {
             Verdict::Unreachable => 5 * i64::from(buzz.attempts.min(60)),
         };
         if buzz.attempts < ATTEMPTS_MAX {
-            buzz.run_at = self.real + SignedDuration::from_secs(pause);
-            self.outbox.push(buzz);
+            self.wait(self.real + SignedDuration::from_secs(pause), buzz);
         }
         Ok(())
+    }
+
+    fn wait(&mut self, at: Timestamp, buzz: Buzz) {
+        self.arrivals += 1;
+        self.outbox.insert((at, self.arrivals), buzz);
     }
 
     /// Adds a step to the digest, and to the story if one is told.

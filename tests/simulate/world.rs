@@ -25,6 +25,8 @@ const INSTANT_MAX: u32 = 500;
 pub(crate) struct Case {
     pub(crate) standing: Standing,
     ledger: Ledger,
+    /// What the index of deadlines has of it.
+    deadline: Option<Timestamp>,
     open_since: Option<Timestamp>,
 }
 
@@ -40,7 +42,6 @@ pub(crate) enum Incoming {
 #[derive(Debug, Clone)]
 pub(crate) struct Buzz {
     pub(crate) case: usize,
-    pub(crate) run_at: Timestamp,
     pub(crate) attempts: u32,
 }
 
@@ -97,7 +98,9 @@ pub(crate) struct World<'a> {
     pub(crate) latest: BTreeMap<IncidentKey, usize>,
     pub(crate) inbox: BTreeMap<(Timestamp, u64), Incoming>,
     pub(crate) arrivals: u64,
-    pub(crate) outbox: Vec<Buzz>,
+    pub(crate) outbox: BTreeMap<(Timestamp, u64), Buzz>,
+    /// The deadlines of open incidents, by the machine's clock.
+    deadlines: BTreeSet<(Timestamp, usize)>,
     pub(crate) down_until: Timestamp,
     pub(crate) crash: Option<Crash>,
     pub(crate) feishu: Verdict,
@@ -122,7 +125,8 @@ impl<'a> World<'a> {
             latest: BTreeMap::new(),
             inbox: BTreeMap::new(),
             arrivals: 0,
-            outbox: Vec::new(),
+            outbox: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             down_until: beginning(),
             crash: None,
             feishu: Verdict::Done,
@@ -177,7 +181,7 @@ impl<'a> World<'a> {
         loop {
             let arrival = self.inbox.keys().next().map(|(at, _)| *at);
             let due = self.due();
-            let buzz = self.outbox.iter().map(|buzz| buzz.run_at).min();
+            let buzz = self.outbox.keys().next().map(|(at, _)| *at);
             let times = [arrival, due.map(|(at, _)| at), buzz];
             let Some(next) = times.into_iter().flatten().min() else { return Ok(()) };
             let next = next.max(self.real).max(self.down_until);
@@ -204,8 +208,7 @@ impl<'a> World<'a> {
 
     /// What is due first, by even time.
     fn due(&self) -> Option<(Timestamp, usize)> {
-        let due = |case: &usize| Some((self.cases[*case].standing.due_at?, *case));
-        let (at, case) = self.open.iter().filter_map(due).min()?;
+        let (at, case) = *self.deadlines.first()?;
         Some((at.checked_sub(self.skew).unwrap_or(at), case))
     }
 
@@ -302,6 +305,12 @@ impl<'a> World<'a> {
         };
         laws::check(&moment, &mut case.ledger)?;
         let is_open = after.is_open();
+        if case.deadline != after.due_at {
+            self.deadlines.extend(after.due_at.map(|due| (due, at)));
+            if let Some(due) = std::mem::replace(&mut case.deadline, after.due_at) {
+                self.deadlines.remove(&(due, at));
+            }
+        }
         case.standing = after;
         match case.open_since {
             Some(since) if !is_open => {
@@ -329,7 +338,7 @@ impl<'a> World<'a> {
     fn place(&mut self, key: IncidentKey, standing: Standing) -> usize {
         let case = self.cases.len();
         self.latest.insert(key, case);
-        self.cases.push(Case { standing, ledger: Ledger::new(), open_since: None });
+        self.cases.push(Case { standing, ledger: Ledger::new(), deadline: None, open_since: None });
         self.tally.incidents += 1;
         case
     }
