@@ -177,6 +177,7 @@ pub(super) fn reconcile(
     }
     if let Some(Hold::Unlisted { since, stale_at }) = &mut standing.hold
         && suppressed
+        && *since != now
     {
         let span = stale_at.duration_since(*since);
         (*since, *stale_at) = (now, after(now, span));
