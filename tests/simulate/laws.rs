@@ -16,6 +16,16 @@ pub(crate) struct Breach {
     pub(crate) how: String,
 }
 
+/// Told by the courier, which alone knows when phones ring.
+pub(crate) const NO_BUZZ_AFTER_THE_ANSWER: &str = "no buzz after the answer";
+/// Told by the world, which alone knows what time it is.
+pub(crate) const TIME_PASSES: &str = "time passes";
+
+/// Told by whoever tells an incident the same news again.
+pub(crate) const TOLD_TWICE_COUNTS_ONCE: &str = "what is told twice counts once";
+/// Told by whoever lives through the same year again.
+pub(crate) const SAME_INPUTS: &str = "same inputs, same outputs";
+
 type Law = fn(&Moment<'_>, &Ledger) -> Result<(), String>;
 
 /// Laws of a step, with their names. The ledger is the one before it.
@@ -35,6 +45,12 @@ const OF_STANDINGS: [(&str, Law); 3] = [
     ("pins match the state", pins_match_the_state),
     ("the timeline rebuilds the standing", the_timeline_rebuilds_the_standing),
 ];
+
+/// The names of all laws.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let judged_here = OF_STEPS.into_iter().chain(OF_STANDINGS).map(|(law, _)| law);
+    judged_here.chain([NO_BUZZ_AFTER_THE_ANSWER, TIME_PASSES, TOLD_TWICE_COUNTS_ONCE, SAME_INPUTS])
+}
 
 /// Lets the ledger learn of a step, and checks every law.
 pub(crate) fn check(moment: &Moment<'_>, ledger: &mut Ledger) -> Result<(), Breach> {
