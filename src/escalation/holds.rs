@@ -29,8 +29,12 @@ pub(super) fn tick(
             effects.push(Effect::Note(Happening::Stale));
             end(standing, None, now, effects);
         }
-        (Some(Hold::Snoozed { .. } | Hold::Silenced { .. }), _) => {
+        (Some(hold @ (Hold::Snoozed { .. } | Hold::Silenced { .. })), _) => {
+            let silenced = matches!(hold, Hold::Silenced { .. });
             effects.push(Effect::Note(Happening::HoldEnded));
+            if silenced {
+                lose_sight(standing, now);
+            }
             rearm(standing, roster, now, effects);
         }
         (_, Response::Acknowledged { .. }) => acknowledged(standing, roster, now, effects),
@@ -40,6 +44,14 @@ pub(super) fn tick(
         }
     }
     true
+}
+
+/// A sender never tells what recovered while it was silenced. Whether it fires
+/// still is said by its next payload, or by its API when it is asked.
+fn lose_sight(standing: &mut Standing, now: Timestamp) {
+    for member in standing.members.values_mut().filter(|member| member.state == MemberState::Firing) {
+        (member.state, member.changed_at) = (MemberState::Unlisted, now);
+    }
 }
 
 /// An acknowledgement comes to its reminder, or to its end.
@@ -179,6 +191,7 @@ pub(super) fn reconcile(
     }
     if let Some(Hold::Unlisted { since, stale_at }) = &mut standing.hold
         && suppressed
+        && *since != now
     {
         let span = stale_at.duration_since(*since);
         (*since, *stale_at) = (now, after(now, span));

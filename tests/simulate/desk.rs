@@ -1,21 +1,17 @@
-//! From payloads to incidents, and from effects to buzzes: what the engine and
-//! the courier do, with the same questions to the core in the same order.
+//! From payloads to incidents: what the engine does, with the same questions to
+//! the core in the same order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use larkhorn::domain::{AlertStatus, Happening, IncidentKey, Listing, MemberState, Phase, Standing, Urgent};
+use larkhorn::domain::{AlertStatus, Happening, IncidentKey, Listing, MemberState, Standing};
 use larkhorn::escalation::{self, Effect, Event, Observation, Sighting};
 use larkhorn::rules::{Origin, Rule};
 
-use crate::events::Verdict;
 use crate::house::{HOUSE, Rules, SOURCE, group_key};
-use crate::laws::Breach;
+use crate::laws::{Breach, TOLD_TWICE_COUNTS_ONCE};
 use crate::sender::{Payload, Told};
-use crate::world::{Buzz, Decision, World};
-
-/// Attempts after which a buzz is given up.
-const ATTEMPTS_MAX: u32 = 30;
+use crate::world::{Decision, World};
 
 /// Whom a part of a payload concerns.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,35 +26,49 @@ impl World<'_> {
     /// What a payload does to every incident that it concerns.
     pub(crate) fn sort(&self, payload: &Payload) -> Vec<Decision> {
         let rules = &HOUSE.rules[self.rules];
-        let mut parts: BTreeMap<Whose, (Option<&Rule>, Vec<&Told>)> = BTreeMap::new();
-        for told in &payload.alerts {
+        let mut parts: BTreeMap<Whose, (Option<&Rule>, BTreeSet<usize>)> = BTreeMap::new();
+        for (at, told) in payload.alerts.iter().enumerate() {
             let series = &HOUSE.alerts[told.alert];
+            let owners = rules.route(&series.labels, ORIGIN).into_iter().map(|index| &rules.rules()[index]);
+            let keyed = owners
+                .map(|rule| (rule, rule.incident_key(&series.labels, ORIGIN, group_key(payload.group))));
             if told.status == AlertStatus::Resolved {
-                for case in self.holders(told) {
-                    parts.entry(Whose::Known(case)).or_default().1.push(told);
+                let by_key = keyed.filter(|(rule, _)| rule.group_by.is_some());
+                let by_key = by_key.filter_map(|(_, key)| self.latest.get(&key).copied());
+                for case in self.open().chain(by_key).filter(|case| self.holds(*case, told)) {
+                    parts.entry(Whose::Known(case)).or_default().1.insert(at);
                 }
                 continue;
             }
-            for index in rules.route(&series.labels, ORIGIN) {
-                let rule = &rules.rules()[index];
-                let key = rule.incident_key(&series.labels, ORIGIN, group_key(payload.group));
-                let part = parts.entry(self.owner(rule, key.clone())).or_default();
-                part.0 = Some(rule);
-                if !self.copied(&key, told) {
-                    part.1.push(told);
+            for (rule, key) in keyed {
+                let copied = self.copied(&key, told);
+                let part = parts.entry(self.owner(rule, key)).or_default();
+                part.0 = part.0.or(Some(rule));
+                if !copied {
+                    part.1.insert(at);
                 }
             }
         }
         if payload.complete {
             for case in self.listed(payload.group) {
-                parts.entry(Whose::Known(case)).or_default();
+                let part = &mut parts.entry(Whose::Known(case)).or_default().1;
+                let told = payload.alerts.iter().enumerate();
+                part.extend(told.filter(|(_, told)| self.burns(case, told)).map(|(at, _)| at));
             }
         }
-        parts.into_iter().filter_map(|(whose, (rule, told))| self.part(payload, whose, rule, &told)).collect()
+        let decisions = parts.into_iter().filter_map(|(whose, (rule, alerts))| {
+            let told: Vec<&Told> = alerts.into_iter().map(|at| &payload.alerts[at]).collect();
+            self.part(payload, whose, rule, &told)
+        });
+        decisions.collect()
     }
 
     fn part(&self, payload: &Payload, whose: Whose, rule: Option<&Rule>, told: &[&Told]) -> Option<Decision> {
         let rules = &HOUSE.rules[self.rules];
+        let rule = rule.or_else(|| match &whose {
+            Whose::Known(case) => rules.rules().iter().find(|rule| rule.name == self.cases[*case].rule),
+            Whose::New(_) => None,
+        });
         let sightings = told.iter().map(|told| Sighting {
             fingerprint: HOUSE.alerts[told.alert].fingerprint,
             status: told.status,
@@ -78,7 +88,7 @@ impl World<'_> {
             Whose::Known(case) => Some(self.advance(case, Event::Observed(observation))),
             Whose::New(key) => {
                 let (after, effects) = self.core().open(&observation, &Rules(rules), self.clock())?;
-                Some(Decision { case: Err(key), after, effects, told: None })
+                Some(Decision { case: Err(key), after, effects, told: None, answer: None })
             }
         }
     }
@@ -98,11 +108,13 @@ impl World<'_> {
         })
     }
 
-    /// The open incidents that hold an alert.
-    fn holders(&self, told: &Told) -> Vec<usize> {
-        let fingerprint = HOUSE.alerts[told.alert].fingerprint;
-        let holds = |standing: &Standing| standing.members.contains_key(&fingerprint);
-        self.open().filter(|case| holds(&self.cases[*case].standing)).collect()
+    fn holds(&self, case: usize, told: &Told) -> bool {
+        self.cases[case].standing.members.contains_key(&HOUSE.alerts[told.alert].fingerprint)
+    }
+
+    fn burns(&self, case: usize, told: &Told) -> bool {
+        let member = self.cases[case].standing.members.get(&HOUSE.alerts[told.alert].fingerprint);
+        member.is_some_and(|member| member.state != MemberState::Resolved)
     }
 
     /// The open incidents with an alert that fires in a group.
@@ -124,63 +136,25 @@ impl World<'_> {
             return Ok(());
         }
         let how = format!("told twice of {event:?}, it asks for {:?}", again.effects);
-        Err(Breach { law: "what is told twice counts once", how })
+        Err(Breach { law: TOLD_TWICE_COUNTS_ONCE, how })
     }
 
-    /// Turns effects into buzzes that wait.
-    pub(crate) fn owe(&mut self, case: usize, effects: &[Effect]) {
+    /// Counts the hand-overs between shifts under an incident that goes on burning.
+    pub(crate) fn watch_the_last_resort(&mut self, case: usize, effects: &[Effect]) {
         for effect in effects {
-            match effect {
-                Effect::Unpin { .. } => self.outbox.retain(|buzz| buzz.case != case),
-                Effect::Page { urgent, recipients, .. } | Effect::CatchAll { urgent, recipients } => {
-                    self.tally.pages += 1;
-                    if *urgent > Urgent::None && !recipients.people.is_empty() {
-                        self.outbox.push(Buzz { case, run_at: self.real, attempts: 0 });
+            let Effect::CatchAll { recipients, .. } = effect else { continue };
+            let last = &mut self.cases[case].last_resort;
+            match last {
+                Some((rules, people)) if *rules == self.rules && *people == recipients.people => {}
+                Some((rules, people)) => {
+                    if *rules == self.rules {
+                        self.tally.count("shift changes while it burns");
                     }
+                    (*rules, *people) = (self.rules, recipients.people.clone());
                 }
-                Effect::Announce
-                | Effect::Refresh
-                | Effect::Remind { .. }
-                | Effect::EndSilence
-                | Effect::Silence { .. }
-                | Effect::Note(_) => {}
+                None => *last = Some((self.rules, recipients.people.clone())),
             }
         }
-    }
-
-    /// Carries out the first buzz that is due, as well as Feishu lets.
-    pub(crate) fn buzz(&mut self) -> Result<(), Breach> {
-        let Some(first) = (0..self.outbox.len()).min_by_key(|at| self.outbox[*at].run_at) else {
-            return Ok(());
-        };
-        let mut buzz = self.outbox.remove(first);
-        let phase = self.cases[buzz.case].standing.phase();
-        let rings = matches!(self.feishu, Verdict::Done | Verdict::Lost);
-        if rings {
-            self.tally.buzzes += 1;
-            self.trace.add(u64::try_from(buzz.case).expect("a small number"));
-            let (feishu, case) = (self.feishu, buzz.case);
-            self.tell(|| format!("incident {case}: phones ring ({feishu:?})"));
-        }
-        if rings && phase != Phase::Triggered {
-            let how = format!("incident {} is {phase:?}, and phones ring", buzz.case);
-            return Err(Breach { law: "no buzz after the answer", how });
-        }
-        buzz.attempts += 1;
-        let pause = match self.feishu {
-            Verdict::Done | Verdict::Refused => return Ok(()),
-            Verdict::Lost => {
-                // Sent again under the same id, which Feishu then knows.
-                return Ok(());
-            }
-            Verdict::Busy => 30,
-            Verdict::Unreachable => 5 * i64::from(buzz.attempts.min(60)),
-        };
-        if buzz.attempts < ATTEMPTS_MAX {
-            buzz.run_at = self.real + SignedDuration::from_secs(pause);
-            self.outbox.push(buzz);
-        }
-        Ok(())
     }
 
     /// Adds a step to the digest, and to the story if one is told.
@@ -196,7 +170,7 @@ impl World<'_> {
         self.trace.add(u64::from_ne_bytes(after.due_at.map_or(0, Timestamp::as_second).to_ne_bytes()));
         for effect in effects {
             if let Effect::Note(note) = effect {
-                self.tally.heard.insert(note.kind());
+                self.tally.count(note.kind());
             }
             if let Effect::Page { recipients, urgent, .. } | Effect::CatchAll { recipients, urgent } = effect
             {

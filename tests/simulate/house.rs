@@ -41,6 +41,11 @@ pub(crate) trait Core {
     ) -> (Standing, Vec<Effect>, Answer) {
         escalation::act(standing, action, actor, epoch, roster, now)
     }
+
+    /// Whether an effect takes back the buzzes that still wait: the store's part.
+    fn takes_back(&self, effect: &Effect) -> bool {
+        matches!(effect, Effect::Unpin { .. })
+    }
 }
 
 /// The core as it is shipped.
@@ -86,7 +91,10 @@ pub(crate) const SOURCE: &str = "alertmanager";
 /// Who may do something. One of them is in no rules, some only in a few.
 pub(crate) const PEOPLE: [&str; 5] = ["lin", "mara", "otto", "wei", "a stranger"];
 /// The sender's groups.
-const GROUPS: [&str; 4] = ["core/a", "core/b", "shop", "rest"];
+pub(crate) const GROUPS: [&str; 5] = ["core/a", "core/b", "shop", "rest", "flood"];
+/// The group of which many alerts fire at once, and how many there are.
+pub(crate) const FLOOD: usize = 4;
+const FLOOD_ALERTS: usize = 24;
 /// The longest that any of the rules leaves between two pages of the last resort;
 /// it is also what holds where they name none.
 pub(crate) const SILENCE_MAX: SignedDuration = SignedDuration::from_mins(30);
@@ -114,17 +122,47 @@ pub(crate) static HOUSE: LazyLock<House> = LazyLock::new(|| {
     ];
     let load = |(path, text)| RuleSet::load(&[SourceFile { path, text }]).expect("good rules").0;
     let alerts = ALERTS.iter().map(|(group, team, cluster, name, severity)| {
-        let pairs = [("alertname", *name), ("cluster", *cluster), ("severity", *severity), ("team", *team)];
-        let labels: Labels<'static> = pairs.into_iter().collect();
-        Series { fingerprint: Fingerprint::of(&labels), labels, group: *group }
+        series(
+            *group,
+            [("alertname", *name), ("cluster", *cluster), ("severity", *severity), ("team", *team)],
+        )
     });
-    House { rules: files.into_iter().map(load).collect(), alerts: alerts.collect() }
+    let flood = (0..FLOOD_ALERTS).map(|n| {
+        let cluster: &'static str = format!("f{n}").leak();
+        let severity = ["p0", "p1", "p2", "none"][n % 4];
+        series(
+            FLOOD,
+            [("alertname", "Down"), ("cluster", cluster), ("severity", severity), ("team", "flood")],
+        )
+    });
+    House { rules: files.into_iter().map(load).collect(), alerts: alerts.chain(flood).collect() }
 });
+
+fn series(group: usize, pairs: [(&'static str, &'static str); 4]) -> Series {
+    let labels: Labels<'static> = pairs.into_iter().collect();
+    Series { fingerprint: Fingerprint::of(&labels), labels, group }
+}
+
+/// The alerts of the flood: so many of them, from one on, round and round.
+pub(crate) fn flood(first: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |n| ALERTS.len() + (first + n) % FLOOD_ALERTS)
+}
+
+/// All alerts of the flood.
+pub(crate) fn whole_flood() -> impl Iterator<Item = usize> {
+    flood(0, FLOOD_ALERTS)
+}
 
 /// What scripts may name.
 pub(crate) fn cast() -> Cast {
     let count = |n: usize| u64::try_from(n).expect("a small number");
-    Cast { alerts: count(ALERTS.len()), groups: count(GROUPS.len()), people: count(PEOPLE.len()) }
+    Cast {
+        alerts: count(ALERTS.len()),
+        patient: &[0, 6, 9],
+        flood: count(FLOOD_ALERTS),
+        groups: count(GROUPS.len()),
+        people: count(PEOPLE.len()),
+    }
 }
 
 /// The sender's key of a group.

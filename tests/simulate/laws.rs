@@ -16,36 +16,53 @@ pub(crate) struct Breach {
     pub(crate) how: String,
 }
 
+/// Told by the courier, which alone knows when phones ring.
+pub(crate) const NO_BUZZ_AFTER_THE_ANSWER: &str = "no buzz after the answer";
+/// Told by the world, which alone knows what time it is.
+pub(crate) const TIME_PASSES: &str = "time passes";
+
+/// Told by whoever tells an incident the same news again.
+pub(crate) const TOLD_TWICE_COUNTS_ONCE: &str = "what is told twice counts once";
+/// Told by whoever lives through the same year again.
+pub(crate) const SAME_INPUTS: &str = "same inputs, same outputs";
+
 type Law = fn(&Moment<'_>, &Ledger) -> Result<(), String>;
 
-/// All laws with their names. The ledger is the one before the step.
-const LAWS: [(&str, Law); 10] = [
+/// Laws of a step, with their names. The ledger is the one before it.
+const OF_STEPS: [(&str, Law); 7] = [
     ("an open incident has a deadline", an_open_incident_has_a_deadline),
     ("only the open pages", only_the_open_pages),
     ("the ladder is climbed rung by rung", the_ladder_is_climbed_rung_by_rung),
     ("exhausted is never silent", exhausted_is_never_silent),
     ("answered stays quiet", answered_stays_quiet),
-    ("what nobody lists pages nobody", what_nobody_lists_pages_nobody),
     ("generation and epoch count", generation_and_epoch_count),
     ("no change, no effect", no_change_no_effect),
+];
+
+/// Laws of what a step leads to. The ledger is the one after it.
+const OF_STANDINGS: [(&str, Law); 3] = [
+    ("what nobody lists pages nobody", what_nobody_lists_pages_nobody),
     ("pins match the state", pins_match_the_state),
     ("the timeline rebuilds the standing", the_timeline_rebuilds_the_standing),
 ];
 
-/// Checks every law, then lets the ledger learn of the step.
-pub(crate) fn check(moment: &Moment<'_>, ledger: &mut Ledger) -> Result<(), Breach> {
-    let after = ledger.after(moment);
-    for (law, holds) in LAWS {
-        let compared = if COMPARES_AFTERWARDS.contains(&law) { &after } else { &*ledger };
-        holds(moment, compared).map_err(|how| Breach { law, how })?;
-    }
-    *ledger = after;
-    Ok(())
+/// The names of all laws.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let judged_here = OF_STEPS.into_iter().chain(OF_STANDINGS).map(|(law, _)| law);
+    judged_here.chain([NO_BUZZ_AFTER_THE_ANSWER, TIME_PASSES, TOLD_TWICE_COUNTS_ONCE, SAME_INPUTS])
 }
 
-/// Laws on the ledger as it is after the step.
-const COMPARES_AFTERWARDS: [&str; 3] =
-    ["what nobody lists pages nobody", "pins match the state", "the timeline rebuilds the standing"];
+/// Lets the ledger learn of a step, and checks every law.
+pub(crate) fn check(moment: &Moment<'_>, ledger: &mut Ledger) -> Result<(), Breach> {
+    for (law, holds) in OF_STEPS {
+        holds(moment, ledger).map_err(|how| Breach { law, how })?;
+    }
+    ledger.learn(moment);
+    for (law, holds) in OF_STANDINGS {
+        holds(moment, ledger).map_err(|how| Breach { law, how })?;
+    }
+    Ok(())
+}
 
 /// Open means: something is due, or somebody has it for good, or there is
 /// nobody to page or nothing to be loud with.
@@ -173,9 +190,9 @@ fn generation_and_epoch_count(moment: &Moment<'_>, _: &Ledger) -> Result<(), Str
             before.generation, after.generation, before.epoch, after.epoch
         ));
     }
-    let kind = |s: &Standing| (s.phase(), s.holder().map(str::to_owned));
-    if kind(before) != kind(after) && before.epoch == after.epoch {
-        return Err(format!("{:?} became {:?} within epoch {}", kind(before), kind(after), after.epoch));
+    let (was, is) = ((before.phase(), before.holder()), (after.phase(), after.holder()));
+    if was != is && before.epoch == after.epoch {
+        return Err(format!("{was:?} became {is:?} within epoch {}", after.epoch));
     }
     Ok(())
 }
@@ -187,11 +204,11 @@ fn no_change_no_effect(moment: &Moment<'_>, _: &Ledger) -> Result<(), String> {
     if !counted && (before != moment.after || !moment.effects.is_empty()) {
         return Err(format!("it changed without a new generation, asking for {:?}", moment.effects));
     }
-    let same = counted && Standing { generation: moment.after.generation, ..before.clone() } == *moment.after;
-    if same && moment.effects.is_empty() {
-        return Err("it has a new generation, but nothing changed".to_owned());
+    if !counted || !moment.effects.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let same = Standing { generation: moment.after.generation, ..before.clone() } == *moment.after;
+    (!same).then_some(()).ok_or_else(|| "it has a new generation, but nothing changed".to_owned())
 }
 
 /// Over or snoozed: none. Acknowledged: the holder's alone.

@@ -118,7 +118,7 @@ fn starts_over(before: Option<&Standing>, after: &Standing) -> bool {
 }
 
 /// The story as the timeline tells it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) phase: Phase,
     pub(crate) holder: Option<String>,
@@ -185,7 +185,7 @@ impl Story {
 }
 
 /// Everything that is known of an incident from its effects.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) climb: Climb,
     pub(crate) story: Story,
@@ -202,20 +202,22 @@ impl Ledger {
         Self { climb: Climb::default(), story, pins: BTreeSet::new(), loud_at: None }
     }
 
-    /// This ledger after a step.
-    pub(crate) fn after(&self, moment: &Moment<'_>) -> Self {
-        let mut next = self.clone();
+    /// Learns of a step.
+    pub(crate) fn learn(&mut self, moment: &Moment<'_>) {
         let Moment { before, after, effects, real, .. } = *moment;
         for effect in effects {
             match effect {
                 Effect::Note(note) => {
-                    next.climb.hear(note, before, after);
-                    next.story.read(note, starts_over(before, after));
+                    self.climb.hear(note, before, after);
+                    self.story.read(note, starts_over(before, after));
                 }
                 Effect::Page { recipients, .. } | Effect::CatchAll { recipients, .. } => {
-                    next.pins.extend(recipients.people.iter().map(|person| person.name.clone()));
+                    let unpinned =
+                        recipients.people.iter().filter(|person| !self.pins.contains(&person.name));
+                    let unpinned: Vec<_> = unpinned.map(|person| person.name.clone()).collect();
+                    self.pins.extend(unpinned);
                 }
-                Effect::Unpin { keep } => next.pins.retain(|person| Some(person) == keep.as_ref()),
+                Effect::Unpin { keep } => self.pins.retain(|person| Some(person) == keep.as_ref()),
                 Effect::Announce
                 | Effect::Refresh
                 | Effect::Remind { .. }
@@ -223,20 +225,19 @@ impl Ledger {
                 | Effect::Silence { .. } => {}
             }
             if let Some((rung, reached)) = rungs(effect) {
-                next.climb.touch(rung, reached);
+                self.climb.touch(rung, reached);
             }
         }
-        next.climb.louder = None;
+        self.climb.louder = None;
         let used_up = after.may_page() && after.ladder == Ladder::Exhausted;
         let was = before.is_some_and(|b| b.may_page() && b.ladder == Ladder::Exhausted);
         let put_off = before.is_some_and(|before| before.due_at != after.due_at);
         let asked_nobody = put_off && !moment.last_resort;
         if !used_up {
-            next.loud_at = None;
+            self.loud_at = None;
         } else if !was || asked_nobody || effects.iter().any(last_resort) {
-            next.loud_at = Some(real);
+            self.loud_at = Some(real);
         }
-        next
     }
 }
 

@@ -5,8 +5,8 @@ use larkhorn::domain::{Action, Actor, Via};
 use larkhorn::escalation::Reconciliation;
 
 use crate::events::{Button, Deed, How, What};
-use crate::house::{HOUSE, PEOPLE};
-use crate::world::{Crash, Incoming, World};
+use crate::house::{FLOOD, HOUSE, PEOPLE, flood, whole_flood};
+use crate::world::{Case, Crash, Incoming, World};
 
 impl World<'_> {
     /// Something from outside.
@@ -14,36 +14,78 @@ impl World<'_> {
         let now = self.real;
         match *what {
             What::Fire { alert } => {
+                self.tally.count("alert fires");
                 self.sender.fire(alert, now);
                 self.send(HOUSE.alerts[alert].group, How::Plainly);
             }
             What::Clear { alert } => {
+                self.tally.count("alert clears");
                 self.sender.clear(alert, now);
                 self.send(HOUSE.alerts[alert].group, How::Plainly);
             }
-            What::Hide { alert, hidden } => {
-                self.sender.hide(alert, hidden);
+            What::Flood { first, count } => {
+                self.tally.count("flood");
+                flood(first, count).for_each(|alert| self.sender.fire(alert, now));
+                self.send(FLOOD, How::Plainly);
+            }
+            What::Ebb => {
+                whole_flood().for_each(|alert| self.sender.clear(alert, now));
+                self.send(FLOOD, How::Plainly);
+            }
+            What::Hide { alert, span } => {
+                let taken_off = "silence taken off in Alertmanager";
+                self.tally.count(if span.is_zero() { taken_off } else { "silence made in Alertmanager" });
+                self.sender.silence(alert, now + span);
                 self.send(HOUSE.alerts[alert].group, How::Plainly);
             }
             What::Send { group, how } => self.send(group, how),
             What::Replica { alert, shift } => {
-                if let Some(payload) = self.sender.replica(alert, shift) {
+                if let Some(payload) = self.sender.replica(alert, shift, now) {
+                    self.tally.count("second evaluator");
                     self.arrive(now, Incoming::Payload(payload));
                 }
             }
             What::Ask { pick } => self.ask(pick),
             What::Act { pick, who, deed, button } => self.press(pick, PEOPLE[who], deed, button),
-            What::SetClock { by } => {
-                // An operator may be wrong by an hour, not by ever more of them.
-                self.skew =
-                    (self.skew + by).clamp(SignedDuration::from_hours(-2), SignedDuration::from_hours(2));
-                self.late.push((now, by.abs()));
+            What::SetClock { by } => self.set_clock(by),
+            What::Reload { rules } => self.reload(rules),
+            What::Down { span } => {
+                if !self.open.is_empty() {
+                    self.tally.count("down while it burns");
+                }
+                self.stop(span);
             }
-            What::Reload { rules } => self.rules = rules,
-            What::Down { span } => self.stop(span),
             What::CrashBeforeCommit { span } => self.crash = Some(Crash::BeforeCommit(span)),
+            What::CrashBeforeReport { span } => self.crash = Some(Crash::BeforeReport(span)),
             What::CrashAfterCommit { span } => self.crash = Some(Crash::AfterCommit(span)),
-            What::Feishu(verdict) => self.feishu = verdict,
+            What::Feishu { reply, span } => self.feishu = (reply, now + span),
+        }
+    }
+
+    fn set_clock(&mut self, by: SignedDuration) {
+        if !self.open.is_empty() {
+            self.tally.count(if by.is_positive() { "clock set ahead" } else { "clock set back" });
+        }
+        // An operator may be wrong by an hour, not by ever more of them.
+        let most = SignedDuration::from_hours(2);
+        self.skew = (self.skew + by).clamp(-most, most);
+        self.late.push((self.real, by.abs()));
+    }
+
+    fn reload(&mut self, rules: usize) {
+        self.rules = rules;
+        let now = &HOUSE.rules[rules];
+        for case in &self.open {
+            let Case { rule, standing, .. } = &self.cases[*case];
+            if !now.rules().iter().any(|known| known.name == *rule) {
+                self.tally.count("rule gone under an incident");
+            }
+            if !now.rules().iter().any(|known| known.policy == standing.policy) {
+                self.tally.count("policy gone under an incident");
+            }
+            if standing.paged.iter().any(|person| now.person(person).is_none()) {
+                self.tally.count("person paged gone");
+            }
         }
     }
 
@@ -52,9 +94,16 @@ impl World<'_> {
         let Some(mut payload) = self.sender.payload(group, now) else { return };
         match how {
             How::Plainly => {}
-            How::Twice => self.arrive(now, Incoming::Payload(payload.clone())),
-            How::Late(by) => return self.arrive(now + by, Incoming::Payload(payload)),
+            How::Twice => {
+                self.tally.count("webhook twice");
+                self.arrive(now, Incoming::Payload(payload.clone()));
+            }
+            How::Late(by) => {
+                self.tally.count("webhook late");
+                return self.arrive(now + by, Incoming::Payload(payload));
+            }
             How::Truncated => {
+                self.tally.count("webhook truncated");
                 payload.alerts.truncate(1);
                 payload.complete = false;
             }
@@ -87,6 +136,7 @@ impl World<'_> {
             Deed::Acknowledge => Action::Acknowledge,
             Deed::Unacknowledge => Action::Unacknowledge,
             Deed::Snooze(span) => Action::Snooze { span },
+            Deed::Silence(span) => Action::Silence { span },
             Deed::Resolve => Action::Resolve,
             Deed::Escalate => Action::Escalate,
             Deed::HandOver { to } => {
@@ -99,6 +149,9 @@ impl World<'_> {
             Button::Fresh => (Some(drawn), Via::Card),
             Button::Stale => (Some(drawn - 1), Via::Card),
         };
+        if button == Button::Stale {
+            self.tally.count("old button");
+        }
         let known = HOUSE.rules[self.rules].person(who).is_some();
         let actor = Actor { name: who.to_owned(), known, via };
         self.arrive(self.real, Incoming::Action { case, action, actor, epoch });
@@ -106,9 +159,10 @@ impl World<'_> {
 
     fn ask(&mut self, pick: usize) {
         let Some(case) = self.picked(pick) else { return };
+        self.tally.count("Alertmanager asked");
         let mut found = Reconciliation::default();
         for (alert, series) in HOUSE.alerts.iter().enumerate() {
-            match self.sender.truth(alert) {
+            match self.sender.truth(alert, self.real) {
                 (true, true) => drop(found.firing.insert(series.fingerprint)),
                 (true, false) => drop(found.suppressed.insert(series.fingerprint)),
                 (false, _) => {}

@@ -10,7 +10,7 @@ use larkhorn::domain::{
 use larkhorn::escalation::{self, CatchAll, Effect, Event, Observation, Roster};
 
 use crate::house::Core;
-use crate::{Failure, first_failure};
+use crate::{Failure, first_failure, laws};
 
 /// Seeds within which a bug must be found.
 const SEEDS: u64 = 40;
@@ -142,8 +142,8 @@ fn a_core_that_falls_silent_is_caught() {
 
 #[test]
 fn a_core_that_counts_an_alert_twice_is_caught() {
-    let core = Spoiled(|_: &Standing, after: &mut Standing, effects: &mut Vec<Effect>| {
-        if effects.is_empty() {
+    let core = Spoiled(|before: &Standing, after: &mut Standing, effects: &mut Vec<Effect>| {
+        if effects.is_empty() && before.generation == after.generation {
             after.generation += 1;
             effects.push(Effect::Refresh);
         }
@@ -207,4 +207,87 @@ impl Core for Aimless {
 #[test]
 fn a_core_that_opens_without_a_ladder_is_caught() {
     caught(&Aimless, "an open incident has a deadline");
+}
+
+#[test]
+fn a_core_that_runs_a_rung_twice_is_caught() {
+    let core = Spoiled(|_: &Standing, _: &mut Standing, effects: &mut Vec<Effect>| {
+        let second = |effect: &&Effect| matches!(effect, Effect::Page { step: 1, .. });
+        if let Some(page) = effects.iter().find(second).cloned() {
+            effects.push(page);
+        }
+    });
+    caught(&core, "the ladder is climbed rung by rung");
+}
+
+#[test]
+fn a_core_that_exhausts_its_ladder_without_a_word_is_caught() {
+    let core = Spoiled(|_: &Standing, after: &mut Standing, effects: &mut Vec<Effect>| {
+        if effects.contains(&Effect::Note(Happening::Exhausted)) {
+            let all = effects.len();
+            effects.retain(|effect| {
+                !matches!(effect, Effect::CatchAll { .. } | Effect::Note(Happening::CatchAll { .. }))
+            });
+            after.catch_alls -= u32::from(effects.len() < all);
+        }
+    });
+    caught(&core, "exhausted is never silent");
+}
+
+#[test]
+fn a_core_that_pages_before_it_has_taken_an_answer_back_is_caught() {
+    let core = Spoiled(|_: &Standing, _: &mut Standing, effects: &mut Vec<Effect>| {
+        let climbs = |effect: &Effect| {
+            matches!(effect, Effect::Page { .. } | Effect::Note(Happening::StepSkipped { .. }))
+        };
+        if !effects.iter().any(climbs) {
+            effects.sort_by_key(|effect| matches!(effect, Effect::Note(Happening::Escalated { .. })));
+        }
+    });
+    caught(&core, "answered stays quiet");
+}
+
+#[test]
+fn a_core_that_climbs_on_for_alerts_that_nobody_lists_is_caught() {
+    let core = Spoiled(|before: &Standing, after: &mut Standing, effects: &mut Vec<Effect>| {
+        let unlisted = |effect: &Effect| *effect == Effect::Note(Happening::Unlisted);
+        if effects.iter().any(unlisted) && before.may_page() {
+            effects.retain(|effect| !unlisted(effect));
+            (after.hold, after.due_at) = (None, before.due_at);
+        }
+    });
+    caught(&core, "what nobody lists pages nobody");
+}
+
+#[test]
+fn a_core_that_is_late_over_and_over_is_caught() {
+    let core = Spoiled(|before: &Standing, after: &mut Standing, effects: &mut Vec<Effect>| {
+        if before.ladder == Ladder::Spent && after.ladder == Ladder::Exhausted {
+            *after = before.clone();
+            effects.clear();
+        }
+    });
+    caught(&core, "time passes");
+}
+
+/// A store that leaves buzzes in the outbox when somebody has answered.
+struct Tardy;
+
+impl Core for Tardy {
+    fn takes_back(&self, effect: &Effect) -> bool {
+        matches!(effect, Effect::Unpin { keep: None })
+    }
+}
+
+#[test]
+fn a_buzz_that_waits_too_long_is_caught() {
+    caught(&Tardy, "no buzz after the answer");
+}
+
+#[test]
+fn every_law_has_a_plant_that_breaks_it() {
+    let plants = include_str!("plants.rs");
+    for law in laws::names() {
+        assert!(plants.contains(&format!(", \"{law}\");\n")), "nothing shows that “{law}” can be broken");
+    }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Payload {
     pub(crate) group: usize,
     pub(crate) alerts: Vec<Told>,
     pub(crate) complete: bool,
+    /// When it was put together.
+    pub(crate) made_at: Timestamp,
 }
 
 /// An alert at its sender.
@@ -27,7 +29,14 @@ pub(crate) struct Payload {
 struct State {
     starts_at: Option<Timestamp>,
     ends_at: Option<Timestamp>,
-    hidden: bool,
+    /// Silenced until then, and left out of what is sent.
+    silenced_until: Option<Timestamp>,
+}
+
+impl State {
+    fn is_told(&self, now: Timestamp) -> bool {
+        self.silenced_until.is_none_or(|until| until <= now)
+    }
 }
 
 /// The sender. Its clock is right.
@@ -54,24 +63,24 @@ impl Sender {
         }
     }
 
-    /// An alert is silenced or inhibited, or is so no more.
-    pub(crate) fn hide(&mut self, alert: usize, hidden: bool) {
-        self.0[alert].hidden = hidden;
+    /// An alert is silenced until then.
+    pub(crate) fn silence(&mut self, alert: usize, until: Timestamp) {
+        self.0[alert].silenced_until = Some(until);
     }
 
     /// Whether an alert fires, and whether it is told of.
-    pub(crate) fn truth(&self, alert: usize) -> (bool, bool) {
+    pub(crate) fn truth(&self, alert: usize, now: Timestamp) -> (bool, bool) {
         let state = &self.0[alert];
-        (state.starts_at.is_some() && state.ends_at.is_none(), !state.hidden)
+        (state.starts_at.is_some() && state.ends_at.is_none(), state.is_told(now))
     }
 
-    /// What is sent of a group: all that fires and is not hidden, and what has
+    /// What is sent of a group: all that fires and is not silenced, and what has
     /// recovered since a few minutes. `None`: there is nothing to say.
     pub(crate) fn payload(&self, group: usize, now: Timestamp) -> Option<Payload> {
         let alerts = self.0.iter().enumerate().filter_map(|(alert, state)| {
             let recent =
                 state.ends_at.is_none_or(|end| now.duration_since(end) <= SignedDuration::from_mins(5));
-            let starts_at = state.starts_at.filter(|_| recent && !state.hidden)?;
+            let starts_at = state.starts_at.filter(|_| recent && state.is_told(now))?;
             let status = if state.ends_at.is_some() { AlertStatus::Resolved } else { AlertStatus::Firing };
             (HOUSE.alerts[alert].group == group).then_some(Told {
                 alert,
@@ -81,14 +90,15 @@ impl Sender {
             })
         });
         let alerts: Vec<_> = alerts.collect();
-        (!alerts.is_empty()).then_some(Payload { group, alerts, complete: true })
+        (!alerts.is_empty()).then_some(Payload { group, alerts, complete: true, made_at: now })
     }
 
     /// What another evaluator says of an alert that fires or has fired.
-    pub(crate) fn replica(&self, alert: usize, shift: SignedDuration) -> Option<Payload> {
+    pub(crate) fn replica(&self, alert: usize, shift: SignedDuration, now: Timestamp) -> Option<Payload> {
         let state = self.0[alert];
         let status = if state.ends_at.is_some() { AlertStatus::Resolved } else { AlertStatus::Firing };
         let told = Told { alert, status, starts_at: state.starts_at? + shift, ends_at: state.ends_at };
-        Some(Payload { group: HOUSE.alerts[alert].group, alerts: vec![told], complete: false })
+        let group = HOUSE.alerts[alert].group;
+        Some(Payload { group, alerts: vec![told], complete: false, made_at: now })
     }
 }

@@ -8,23 +8,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use larkhorn::domain::{Action, Actor, IncidentKey, Standing};
+use larkhorn::domain::{Action, Actor, Answer, IncidentKey, Person, Standing};
 use larkhorn::escalation::{Effect, Event, Reconciliation, Roster};
 
-use crate::events::{Stimulus, Verdict, YEAR, beginning};
+use crate::courier::Buzz;
+use crate::events::{CHANGES, Reply, Stimulus, YEAR, beginning};
 use crate::house::{Core, HOUSE, Rules, SILENCE_MAX};
-use crate::laws::{self, Breach};
+use crate::laws::{self, Breach, TIME_PASSES};
 use crate::ledger::{self, Ledger, Moment};
 use crate::prng::Trace;
 use crate::sender::{Payload, Sender};
+use crate::tally::{self, Tally};
 
 /// Things that may be done at one instant before time counts as stuck.
-const INSTANT_MAX: u32 = 500;
+const INSTANT_MAX: u32 = 2000;
+/// Alerts of a webhook that are taken at once; the rest follows with commits of its own.
+const SLICE: usize = 8;
 
 /// An incident with what is known of it from outside.
 pub(crate) struct Case {
     pub(crate) standing: Standing,
+    /// The rule that opened it.
+    pub(crate) rule: String,
+    /// Whom the last resort was, and by which rules.
+    pub(crate) last_resort: Option<(usize, Vec<Person>)>,
     ledger: Ledger,
+    /// What the index of deadlines has of it.
+    deadline: Option<Timestamp>,
     open_since: Option<Timestamp>,
 }
 
@@ -36,14 +46,6 @@ pub(crate) enum Incoming {
     Asked { case: usize, found: Reconciliation },
 }
 
-/// A buzz that waits to be sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Buzz {
-    pub(crate) case: usize,
-    pub(crate) run_at: Timestamp,
-    pub(crate) attempts: u32,
-}
-
 /// One incident's part of a decision.
 pub(crate) struct Decision {
     /// `None`: a new one, with its key.
@@ -51,37 +53,15 @@ pub(crate) struct Decision {
     pub(crate) after: Standing,
     pub(crate) effects: Vec<Effect>,
     pub(crate) told: Option<Event>,
+    pub(crate) answer: Option<Answer>,
 }
 
-/// How the next decision will be cut short.
+/// How the next decision, or the next report of a buzz, will be cut short.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Crash {
     BeforeCommit(SignedDuration),
+    BeforeReport(SignedDuration),
     AfterCommit(SignedDuration),
-}
-
-/// What a run came to.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tally {
-    pub(crate) incidents: u64,
-    pub(crate) steps: u64,
-    pub(crate) pages: u64,
-    pub(crate) buzzes: u64,
-    /// Time that incidents were open, summed.
-    pub(crate) open: SignedDuration,
-    /// Kinds of what happened.
-    pub(crate) heard: BTreeSet<&'static str>,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.incidents += other.incidents;
-        self.steps += other.steps;
-        self.pages += other.pages;
-        self.buzzes += other.buzzes;
-        self.open += other.open;
-        self.heard.extend(&other.heard);
-    }
 }
 
 /// The pager, the senders, the people and Feishu.
@@ -97,10 +77,17 @@ pub(crate) struct World<'a> {
     pub(crate) latest: BTreeMap<IncidentKey, usize>,
     pub(crate) inbox: BTreeMap<(Timestamp, u64), Incoming>,
     pub(crate) arrivals: u64,
-    pub(crate) outbox: Vec<Buzz>,
+    pub(crate) outbox: BTreeMap<(Timestamp, u64), Buzz>,
+    /// The deadlines of open incidents, by the machine's clock.
+    deadlines: BTreeSet<(Timestamp, usize)>,
     pub(crate) down_until: Timestamp,
     pub(crate) crash: Option<Crash>,
-    pub(crate) feishu: Verdict,
+    /// How Feishu answers, until when.
+    pub(crate) feishu: (Reply, Timestamp),
+    /// When the newest webhook of each group that was taken had been made.
+    newest: BTreeMap<usize, Timestamp>,
+    /// How many of the changes of clocks are over.
+    changes: usize,
     /// When something made the pager late, and how much.
     pub(crate) late: Vec<(Timestamp, SignedDuration)>,
     pub(crate) trace: Trace,
@@ -122,10 +109,13 @@ impl<'a> World<'a> {
             latest: BTreeMap::new(),
             inbox: BTreeMap::new(),
             arrivals: 0,
-            outbox: Vec::new(),
+            outbox: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             down_until: beginning(),
             crash: None,
-            feishu: Verdict::Done,
+            feishu: (Reply::Rings, beginning()),
+            newest: BTreeMap::new(),
+            changes: 0,
             late: Vec::new(),
             trace: Trace::EMPTY,
             tally: Tally::default(),
@@ -137,7 +127,7 @@ impl<'a> World<'a> {
     pub(crate) fn live(&mut self, script: &[Stimulus]) -> Result<(), Breach> {
         for stimulus in script {
             self.pass_until(stimulus.at)?;
-            self.real = self.real.max(stimulus.at);
+            self.reach(self.real.max(stimulus.at));
             self.tell(|| format!("{:?}", stimulus.what));
             self.meet(&stimulus.what);
         }
@@ -177,7 +167,7 @@ impl<'a> World<'a> {
         loop {
             let arrival = self.inbox.keys().next().map(|(at, _)| *at);
             let due = self.due();
-            let buzz = self.outbox.iter().map(|buzz| buzz.run_at).min();
+            let buzz = self.outbox.keys().next().map(|(at, _)| *at);
             let times = [arrival, due.map(|(at, _)| at), buzz];
             let Some(next) = times.into_iter().flatten().min() else { return Ok(()) };
             let next = next.max(self.real).max(self.down_until);
@@ -186,12 +176,9 @@ impl<'a> World<'a> {
             }
             at_once = if next == self.real { at_once + 1 } else { 0 };
             if at_once > INSTANT_MAX {
-                return Err(Breach {
-                    law: "time passes",
-                    how: "something is due again and again".to_owned(),
-                });
+                return Err(Breach { law: TIME_PASSES, how: "something is due again and again".to_owned() });
             }
-            self.real = next;
+            self.reach(next);
             if arrival.is_some_and(|at| at <= next) {
                 self.take_in()?;
             } else if let Some((_, case)) = due.filter(|(at, _)| *at <= next) {
@@ -202,18 +189,30 @@ impl<'a> World<'a> {
         }
     }
 
+    fn reach(&mut self, at: Timestamp) {
+        self.real = at;
+        while CHANGES.get(self.changes).is_some_and(|change| *change <= at) {
+            self.changes += 1;
+            if !self.open.is_empty() {
+                self.tally.count("clocks change");
+            }
+        }
+    }
+
     /// What is due first, by even time.
     fn due(&self) -> Option<(Timestamp, usize)> {
-        let due = |case: &usize| Some((self.cases[*case].standing.due_at?, *case));
-        let (at, case) = self.open.iter().filter_map(due).min()?;
+        let (at, case) = *self.deadlines.first()?;
         Some((at.checked_sub(self.skew).unwrap_or(at), case))
     }
 
     fn tick(&mut self, case: usize) -> Result<(), Breach> {
         let decision = self.advance(case, Event::Tick);
         match self.crash.take() {
-            Some(Crash::BeforeCommit(span)) => self.lose(span),
-            crash @ (None | Some(Crash::AfterCommit(_))) => {
+            Some(Crash::BeforeCommit(span)) => {
+                self.tally.count("crash before a tick's commit");
+                self.lose(span);
+            }
+            crash @ (None | Some(Crash::AfterCommit(_) | Crash::BeforeReport(_))) => {
                 self.crash = crash;
                 self.commit(vec![decision])?;
             }
@@ -222,26 +221,58 @@ impl<'a> World<'a> {
     }
 
     fn take_in(&mut self) -> Result<(), Breach> {
-        let Some((_, incoming)) = self.inbox.pop_first() else { return Ok(()) };
+        let Some((place, mut incoming)) = self.inbox.pop_first() else { return Ok(()) };
+        let whole = self.crash.is_some().then(|| incoming.clone());
+        let rest = self.cut(&mut incoming);
         let decisions = self.decide(&incoming);
+        let is_action = matches!(incoming, Incoming::Action { .. });
         match self.crash.take() {
             Some(Crash::BeforeCommit(span)) => {
+                let what = "crash before a webhook's commit";
+                self.tally.count(if is_action { "crash before an action's commit" } else { what });
                 self.lose(span);
-                self.arrive(self.real, incoming);
-                Ok(())
+                self.inbox.extend(whole.map(|whole| (place, whole)));
             }
             Some(Crash::AfterCommit(span)) => {
                 self.commit(decisions)?;
                 self.tell(|| "the pager dies after this commit".to_owned());
                 self.stop(span);
-                self.arrive(self.real, incoming);
-                Ok(())
+                if let Some(rest) = rest {
+                    self.tally.count("crash between two slices");
+                    self.inbox.insert(place, rest);
+                } else {
+                    let what = "crash after a webhook's commit";
+                    self.tally.count(if is_action { "crash after an action's commit" } else { what });
+                    self.arrive(self.real, incoming);
+                }
             }
-            None => self.commit(decisions),
+            crash @ (None | Some(Crash::BeforeReport(_))) => {
+                self.crash = crash;
+                self.commit(decisions)?;
+                self.inbox.extend(rest.map(|rest| (place, rest)));
+            }
         }
+        Ok(())
     }
 
-    fn lose(&mut self, span: SignedDuration) {
+    /// Cuts a large webhook: what is left of it after the first slice.
+    fn cut(&mut self, incoming: &mut Incoming) -> Option<Incoming> {
+        let Incoming::Payload(payload) = incoming else { return None };
+        let newest = self.newest.entry(payload.group).or_insert(payload.made_at);
+        if payload.made_at < *newest {
+            self.tally.count("webhook overtaken");
+        }
+        *newest = payload.made_at.max(*newest);
+        if payload.alerts.len() <= SLICE {
+            return None;
+        }
+        self.tally.count("webhook in slices");
+        payload.complete = false;
+        let alerts = payload.alerts.split_off(SLICE);
+        Some(Incoming::Payload(Payload { alerts, ..payload.clone() }))
+    }
+
+    pub(crate) fn lose(&mut self, span: SignedDuration) {
         self.tell(|| "the pager dies before this commit".to_owned());
         self.stop(span);
     }
@@ -253,8 +284,8 @@ impl<'a> World<'a> {
             Incoming::Action { case, action, actor, epoch } => {
                 let (standing, now) = (self.cases[*case].standing.clone(), self.clock());
                 let roster = Rules(&HOUSE.rules[self.rules]);
-                let (after, effects, _) = self.core.act(standing, action, actor, (*epoch, &roster), now);
-                vec![Decision { case: Ok(*case), after, effects, told: None }]
+                let (after, effects, answer) = self.core.act(standing, action, actor, (*epoch, &roster), now);
+                vec![Decision { case: Ok(*case), after, effects, told: None, answer: Some(answer) }]
             }
         }
     }
@@ -263,16 +294,20 @@ impl<'a> World<'a> {
         let roster = Rules(&HOUSE.rules[self.rules]);
         let standing = self.cases[case].standing.clone();
         let (after, effects) = self.core.advance(standing, &event, &roster, self.clock());
-        Decision { case: Ok(case), after, effects, told: Some(event) }
+        Decision { case: Ok(case), after, effects, told: Some(event), answer: None }
     }
 
     /// Makes decisions count, and looks whether the laws hold.
     fn commit(&mut self, decisions: Vec<Decision>) -> Result<(), Breach> {
-        for Decision { case, after, effects, told } in decisions {
+        for Decision { case, after, effects, told, answer } in decisions {
+            if let Some(answer) = answer {
+                self.tally.count(tally::words(&answer));
+            }
             self.remember(&case, &after, &effects);
             let known = case.is_ok();
             let case = case.unwrap_or_else(|key| self.place(key, after.clone()));
             let generation = after.generation;
+            self.watch_the_last_resort(case, &effects);
             self.judge(case, known, after, &effects)?;
             self.owe(case, &effects);
             if generation.is_multiple_of(4)
@@ -302,6 +337,12 @@ impl<'a> World<'a> {
         };
         laws::check(&moment, &mut case.ledger)?;
         let is_open = after.is_open();
+        if case.deadline != after.due_at {
+            self.deadlines.extend(after.due_at.map(|due| (due, at)));
+            if let Some(due) = std::mem::replace(&mut case.deadline, after.due_at) {
+                self.deadlines.remove(&(due, at));
+            }
+        }
         case.standing = after;
         match case.open_since {
             Some(since) if !is_open => {
@@ -328,8 +369,16 @@ impl<'a> World<'a> {
 
     fn place(&mut self, key: IncidentKey, standing: Standing) -> usize {
         let case = self.cases.len();
+        let rule = key.rule.clone();
         self.latest.insert(key, case);
-        self.cases.push(Case { standing, ledger: Ledger::new(), open_since: None });
+        self.cases.push(Case {
+            standing,
+            rule,
+            last_resort: None,
+            ledger: Ledger::new(),
+            deadline: None,
+            open_since: None,
+        });
         self.tally.incidents += 1;
         case
     }

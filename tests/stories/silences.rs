@@ -9,7 +9,7 @@ use actix_web::{App, HttpServer};
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::alertmanager::{Client, ClientConfig};
-use larkhorn::domain::{Hold, MemberState, Phase, Standing};
+use larkhorn::domain::{Action, Actor, Answer, Hold, MemberState, Phase, Standing, Via};
 use larkhorn::rules::{RuleSet, SourceFile};
 use larkhorn::telemetry::Metrics;
 use larkhorn::worker::engine::Engine;
@@ -172,6 +172,11 @@ async fn senders_that_name_no_group_list_nothing() {
     assert_eq!((standing.firing(), unlisted(&standing)), (2, 0));
 }
 
+fn connect(url: &str) -> Client {
+    let (timeout, connect_timeout) = (Duration::from_secs(5), Duration::from_secs(5));
+    Client::new(&ClientConfig { url: url.into(), bearer_token: None, timeout, connect_timeout }).unwrap()
+}
+
 /// An Alertmanager that says what it is told to say.
 struct Alertmanager {
     said: Arc<Mutex<(Value, Timestamp)>>,
@@ -199,9 +204,13 @@ impl Alertmanager {
                 .route("/api/v2/status", web::get().to(status))
         });
         tokio::spawn(server.workers(1).disable_signals().listen(listener).unwrap().run());
-        let (timeout, connect_timeout) = (Duration::from_secs(5), Duration::from_secs(5));
-        let config = ClientConfig { url: url.into(), bearer_token: None, timeout, connect_timeout };
-        Self { said, client: Client::new(&config).unwrap() }
+        Self { said, client: connect(&url) }
+    }
+
+    /// One that nothing reaches.
+    fn unreachable() -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self { said: Arc::default(), client: connect(&format!("http://{address}")) }
     }
 
     /// From now on it lists the alert in that state.
@@ -220,12 +229,25 @@ impl Alertmanager {
         self.said.lock().unwrap().0 = json!([]);
     }
 
-    /// The engine asks it, as it does every minute.
-    async fn is_asked(&self, world: &mut World) {
+    fn engine(&self, world: &World) -> Engine {
         let (rules, _) = RuleSet::load(&[SourceFile { path: "story.yaml", text: RULES }]).unwrap();
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let engine = Engine::new(world.store(), rules, Metrics::new("story"), Arc::new(Notify::new()));
-        let engine = engine.with_alertmanager(self.client.clone());
+        engine.with_alertmanager(self.client.clone())
+    }
+
+    /// lin does something about the only incident.
+    async fn acts(&self, world: &mut World, action: Action) -> Answer {
+        let id = world.incident().await.id.unwrap();
+        let lin = Actor { name: "lin".to_owned(), known: true, via: Via::Card };
+        let done = self.engine(world).act(id, &action, &lin, None, world.now()).await.unwrap();
+        world.settle().await;
+        done.unwrap().0
+    }
+
+    /// The engine asks it, as it does every minute.
+    async fn is_asked(&self, world: &mut World) {
+        let engine = self.engine(world);
         engine.hush(world.now()).await.unwrap();
         engine.reconcile(world.now()).await.unwrap();
         world.settle().await;
@@ -301,4 +323,44 @@ async fn a_group_that_is_silenced_as_a_whole_and_sends_nothing_is_held_too() {
     alertmanager.lists_nothing();
     alertmanager.is_asked(&mut world).await;
     world.expect_nothing();
+}
+
+#[tokio::test]
+async fn who_cannot_be_asked_is_taken_to_burn_before_it_goes_stale() {
+    let (mut world, _) = silenced().await;
+    world.expect_any();
+    let alertmanager = Alertmanager::unreachable();
+    world.advance(minutes(29)).await;
+    alertmanager.is_asked(&mut world).await;
+    world.expect_nothing();
+    world.advance(minutes(1)).await;
+    alertmanager.is_asked(&mut world).await;
+    world.expect(&["edit red Fire in oc_sre"]);
+    world.advance(minutes(5)).await;
+    world.expect_urgent(larkhorn::domain::Urgent::Sms, "mara");
+}
+
+#[tokio::test]
+async fn what_recovered_under_a_silence_of_ours_wakes_nobody_when_it_ends() {
+    for burns in [false, true] {
+        let mut world = World::new(RULES);
+        let since = world.now();
+        world.post(fires("Fire", "critical", since)).await;
+        world.expect_any();
+        let alertmanager = Alertmanager::started_at(world.now());
+        let silence = Action::Silence { span: minutes(60) };
+        assert_eq!(alertmanager.acts(&mut world, silence).await, Answer::Done);
+        world.expect(&["edit grey Fire in oc_sre"]);
+        if burns {
+            alertmanager.lists(fire("a", since), "active");
+        }
+        world.advance(minutes(60)).await;
+        world.expect(&["edit red Fire in oc_sre"]);
+        alertmanager.is_asked(&mut world).await;
+        if burns {
+            world.expect_urgent(larkhorn::domain::Urgent::App, "lin");
+        } else {
+            world.expect(&["edit green Fire in oc_sre"]);
+        }
+    }
 }

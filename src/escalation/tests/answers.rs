@@ -291,7 +291,11 @@ fn a_silence_is_asked_for_and_holds_as_a_snooze_does() {
     let (standing, effects) = done(opened(ladder(), "critical").0, "lin", &silence, 1);
     assert!(effects.contains(&Effect::Silence { until: at(31), by: "lin".into() }));
     assert_eq!((standing.phase(), standing.due_at), (Phase::Snoozed, Some(at(31))));
-    assert_eq!(heard(standing, 2, 31).1, ["31 lin@app"]);
+    // What recovered under it was told to nobody: it is asked about first.
+    let (standing, paged) = heard(standing, 2, 31);
+    assert_eq!((paged.len(), standing.firing(), standing.due_at), (0, 0, Some(at(91))));
+    let (standing, _) = tell(standing, vec![firing(1, "critical")], 32);
+    assert_eq!(heard(standing, 32, 32).1, ["32 lin@app"]);
 }
 
 #[test]

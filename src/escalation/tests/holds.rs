@@ -170,3 +170,11 @@ fn escalated_while_nothing_is_listed_one_rung_is_paged_and_no_more() {
     assert_eq!(standing.due_at, Some(at(62)));
     assert!(pages(&tick(standing, 62).1).is_empty());
 }
+
+#[test]
+fn the_same_word_of_the_sender_at_the_same_time_is_no_news() {
+    let (held, effects) = reconciled(unlisted(), &[], &[1, 2], 30);
+    assert!(!effects.is_empty(), "it is worth another hour");
+    let (again, effects) = reconciled(held.clone(), &[], &[1, 2], 30);
+    assert_eq!((again, effects), (held, Vec::new()));
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::Desk;
 use super::parcel::Parcel;
-use crate::domain::{Fingerprint, Listing, Member, MemberState, Standing};
+use crate::domain::{Fingerprint, Hold, Listing, Member, MemberState, Standing};
 use crate::escalation::Event;
 
 impl Desk {
@@ -64,6 +64,11 @@ pub(super) fn silently_moved(standing: &Standing, event: &Event) -> Vec<(Fingerp
         Event::Suppressed(alerts) => {
             let fires = members.filter(|(alert, m)| m.state == MemberState::Firing && alerts.contains(alert));
             fires.map(|(alert, member)| (*alert, *member)).collect()
+        }
+        // When a silence ends, nobody knows what has recovered under it.
+        Event::Tick if matches!(standing.hold, Some(Hold::Silenced { .. })) => {
+            let firing = members.filter(|(_, member)| member.state == MemberState::Firing);
+            firing.map(|(alert, member)| (*alert, *member)).collect()
         }
         Event::Observed(_) | Event::Tick => Vec::new(),
     }

@@ -50,14 +50,15 @@ impl Engine {
     }
 
     /// Asks about every open incident with alerts that are not listed any more.
-    /// What Alertmanager does not answer stays as it is.
+    /// What Alertmanager does not answer stays as it is for half of the time
+    /// after which it would go stale.
     ///
     /// # Errors
     ///
     /// When the store cannot: ask again later.
     pub async fn reconcile(&self, now: Timestamp) -> Result<(), StoreError> {
         let Some(client) = &self.alertmanager else { return Ok(()) };
-        let mut after = None;
+        let (mut after, mut silent) = (None, false);
         loop {
             let page = self.store.unlisted(after, PAGE).await?;
             let Some(last) = page.last().and_then(|incident| incident.id) else { return Ok(()) };
@@ -67,13 +68,17 @@ impl Engine {
                 if self.is_elsewhere(id).await? {
                     continue;
                 }
-                match ask(client, &incident, now).await {
-                    Ok(Some(found)) => self.tell(incident, Event::Reconciled(found), now).await?,
-                    Ok(None) => {}
-                    Err(error) => {
+                let found = if silent {
+                    unanswered(&incident, now)
+                } else {
+                    ask(client, &incident, now).await.unwrap_or_else(|error| {
                         tracing::warn!(incident = %id, %error, "Alertmanager cannot be asked about unlisted alerts");
-                        return Ok(());
-                    }
+                        silent = true;
+                        unanswered(&incident, now)
+                    })
+                };
+                if let Some(found) = found {
+                    self.tell(incident, Event::Reconciled(found), now).await?;
                 }
             }
         }
@@ -152,6 +157,16 @@ async fn ask(
         return Ok(client.status().await?.absence_means_gone(now).then_some(found));
     }
     Ok((!found.firing.is_empty() || is_worth_extending(incident, now)).then_some(found))
+}
+
+/// What an Alertmanager that does not answer comes to: nothing at first; before
+/// the incident goes stale for want of news, its alerts are taken to burn.
+/// Rather a page too many than one too few.
+fn unanswered(incident: &Incident, now: Timestamp) -> Option<Reconciliation> {
+    let members = incident.standing.members.iter();
+    let unlisted = members.filter(|(_, member)| member.state == MemberState::Unlisted);
+    let firing = unlisted.map(|(alert, _)| *alert).collect();
+    is_worth_extending(incident, now).then(|| Reconciliation { firing, ..Reconciliation::default() })
 }
 
 /// Whether half of the time is over after which an unlisted incident goes
