@@ -13,6 +13,7 @@ mod callbacks;
 mod dashboard;
 mod feishu;
 mod http;
+mod long_connection;
 mod rules;
 mod sandbox;
 mod schedules;
