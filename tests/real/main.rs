@@ -23,6 +23,7 @@ mod ports;
 mod process;
 mod sender;
 
+mod answering;
 mod command_line;
 mod killed;
 mod outage;
