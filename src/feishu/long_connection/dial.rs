@@ -1,7 +1,8 @@
 //! Opens a long connection: asks Feishu where, then goes there.
 //!
 //! The handshake is an HTTP request of the client that makes all other calls,
-//! so that certificates, timeouts and proxies are the same for both.
+//! so that certificates, timeouts and proxies are the same for both. That client
+//! speaks HTTP/1.1 alone, as an upgrade needs it.
 
 use std::fmt;
 

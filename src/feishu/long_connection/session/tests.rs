@@ -199,6 +199,21 @@ async fn a_slow_event_holds_up_no_other_and_noise_does_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flood_waits_its_turn_and_every_event_is_answered() {
+    let mut stage = Stage::set().await;
+    let begun = Instant::now();
+    let slow = data("event", "slow", (1, 0), event("slow").as_bytes());
+    for _ in 0..=HEARD_MAX {
+        stage.send(&slow).await;
+    }
+    for _ in 0..HEARD_MAX {
+        assert_eq!(stage.answer().await.1, 200);
+        assert_eq!(begun.elapsed().as_secs(), 2);
+    }
+    assert_eq!((stage.answer().await.1, begun.elapsed().as_secs()), (200, 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn native_pings_are_answered() {
     let mut stage = Stage::set().await;
     stage.feishu.send(Message::Ping(vec![7].into())).await.unwrap();
