@@ -32,12 +32,12 @@
 //! | 2 | [`settings`], [`telemetry`] | file and environment; logs and metrics | |
 //! | 2 | [`wire`] | what every client of ours does alike | know whom it asks |
 //! | 3 | [`store`] | inbox, incidents, outbox, timeline; the only SQL | decide |
-//! | 3 | [`feishu`] | client and cards; the product's only Feishu JSON | wait or retry |
+//! | 3 | [`feishu`] | client, long connection and cards; the product's only Feishu JSON | decide when to try again |
 //! | 3 | [`alertmanager`] | silences and alerts through Alertmanager's API v2 | wait or retry |
 //! | 3 | [`fallback`] | other ways to tell people when Feishu is out of reach | wait or retry |
-//! | 4 | [`worker`] | engine and courier | keep state of its own |
+//! | 4 | [`worker`] | engine, courier, keeper of the long connection | keep state of its own |
 //! | 4 | [`http`] | webhooks, API, dashboard, health | decide |
-//! | 5 | [`sandbox`] | the fake Feishu and its two phones | know the product |
+//! | 5 | [`sandbox`] | the fake Feishu and its two phones | know the product (but for nouns and frames) |
 //! | 6 | [`app`] | start, stop, reload; the only real clock | |
 //! | 7 | [`cli`] | one file per subcommand; the only one that prints | |
 //!
@@ -56,6 +56,8 @@
 //! | secrecy | secrets that cannot print themselves |
 //! | hmac, sha2, subtle, hex, base64 | webhook signatures, constant-time comparison |
 //! | aes, cbc | the cipher around Feishu's callbacks |
+//! | tokio-tungstenite (framing only) | the long connection, over the HTTP client's own upgrade: one TLS stack, one proxy setting |
+//! | actix-ws | the fake Feishu's end of it, inside the web server that is there |
 //! | uuid | idempotency keys towards Feishu |
 //! | arc-swap | rules replaced under readers that never wait |
 //! | async-trait | the store and the app's hooks as trait objects |

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 
 use crate::domain::{Action, Actor, Answer, Clock, Contact, Incident, IncidentId, MessageId, Via};
 use crate::feishu::callbacks::{Inbound, OperatorIds, Toast, ToastKind, spoken};
-use crate::http::{ActError, Actions, Heard, Listener, Unheard};
+use crate::feishu::listening::{Heard, Listener, Unheard};
+use crate::http::{ActError, Actions};
 use crate::rules::RuleSet;
 use crate::settings::Reactions;
 use crate::store::{Store, StoreError};

@@ -88,7 +88,7 @@ pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<(Cards, Vec<Stri
     }
     let (cards, problems) = Cards::new(locale, settings.timezone.clone(), &overrides);
     // Buttons act only where their presses are heard.
-    let heard = settings.feishu.events == Events::Http;
+    let heard = settings.feishu.events != Events::Off;
     let cards = match (heard, &settings.alertmanager_url) {
         (true, Some(_)) => cards.with_silences(),
         (true, None) => cards.with_buttons(),

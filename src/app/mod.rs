@@ -5,11 +5,12 @@
 //!
 //! Start: settings are checked and rules read first, so that a mistake ends the
 //! process before it has touched anything; then the store is opened, pins are
-//! reconciled, the listener bound, and engine and courier let loose. Feishu need
-//! not be there: webhooks are kept, and go out when it is back.
+//! reconciled, the listener bound, and engine, courier and the long connection
+//! let loose. Feishu need not be there: webhooks are kept, and go out when it is back.
 //!
 //! Stop: the listener closes and requests under way are answered, the engine
-//! empties the inbox as far as it gets, the courier finishes its calls. What is
+//! empties the inbox as far as it gets, the courier finishes its calls,
+//! and what came over the long connection is answered. What is
 //! left is in the store.
 
 mod clock;
@@ -37,6 +38,7 @@ pub use trial::{Trial, send_test};
 use crate::alertmanager;
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
+use crate::feishu::listening::Listener;
 use crate::feishu::{self, Cards, Client, ClientConfig};
 use crate::http;
 use crate::rules::RuleSet;
@@ -46,6 +48,7 @@ use crate::store::sqlite::{Retention, SqliteStore};
 use crate::telemetry::Metrics;
 use crate::worker::courier::Courier;
 use crate::worker::engine::Engine;
+use crate::worker::long_connection::{Line, LongConnection};
 
 /// For a whole call to Feishu or Alertmanager, in seconds. Shorter than a job's lease.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +66,7 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     store: Arc<SqliteStore>,
     reload: Arc<reload::FileReload>,
+    line: Option<watch::Receiver<Line>>,
 }
 
 /// Everything that is needed to run, checked and opened, but still at rest.
@@ -169,10 +173,11 @@ impl Parts {
             clock: clock.clone(),
             reactions: settings.feishu.reactions.clone(),
         });
-        let heard = callbacks(&settings).map(|callbacks| {
-            let listener: Arc<dyn http::Listener> = conversation.clone();
-            (callbacks, listener)
-        });
+        let ear: Arc<dyn Listener> = conversation.clone();
+        let heard = callbacks(&settings).map(|callbacks| (callbacks, ear.clone()));
+        let long_connection = (settings.feishu.events == Events::LongConnection)
+            .then(|| LongConnection::new(client.clone(), ear, metrics.clone(), clock.clone()));
+        let line = long_connection.as_ref().map(LongConnection::line);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
         let state = http::State {
@@ -190,20 +195,15 @@ impl Parts {
         let server = http::serve(listener, state, http_workers())?;
         let handle = server.handle();
         let server_ended = tokio::spawn(server);
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(engine.clone().keep_reconciled(clock.clone(), stopped.clone())),
             tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
-            tokio::spawn(readiness.run(client, stopped)),
+            tokio::spawn(readiness.run(client, stopped.clone())),
         ];
-        if settings.feishu.events == Events::LongConnection {
-            tracing::warn!(
-                "feishu.events is long_connection, which this version does not speak: cards show no buttons to \
-                 answer with; set it to http with verification_token and encrypt_key, or to off"
-            );
-        }
+        workers.extend(long_connection.map(|connection| tokio::spawn(connection.run(stopped))));
         tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
-        Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload })
+        Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload, line })
     }
 }
 
@@ -211,6 +211,12 @@ impl Running {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Whether the long connection to Feishu is up, and every change of that;
+    /// `None` where none is wanted.
+    pub fn line(&self) -> Option<watch::Receiver<Line>> {
+        self.line.clone()
     }
 
     /// Reads rules and templates again; bad ones change nothing but the log.

@@ -2,6 +2,8 @@
 //!
 //! A late delivery is no reason by itself: one chat that refuses its card must
 //! not take the whole pager out of a load balancer. The metrics tell its age.
+//! Nor is a long connection that is down: pages go out without it, and
+//! `larkhorn_long_connection_up` tells.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -139,6 +139,26 @@ impl Client {
         self.inner.exchange(call, Some(&fresh)).await
     }
 
+    /// Asks where a long connection may be opened. The answer is as good as a password.
+    pub(crate) async fn long_connection_endpoint(&self) -> Result<Value, CallError> {
+        let app = &self.inner;
+        let body = json!({"AppID": app.app_id, "AppSecret": app.app_secret.expose_secret()});
+        let path = &["callback", "ws", "endpoint"];
+        let call =
+            Call { api: Api::LongConnection, method: Method::POST, path, query: &[], body: Some(&body) };
+        app.exchange(&call, None).await
+    }
+
+    /// What makes the calls, to connect in another way with the same settings.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.inner.http
+    }
+
+    /// `cli_…`.
+    pub fn app_id(&self) -> &str {
+        &self.inner.app_id
+    }
+
     async fn token(&self, now: Timestamp) -> Result<SecretString, CallError> {
         let inner = Arc::clone(&self.inner);
         self.inner.tokens.token(now, || async move { inner.fetch_token().await }.boxed()).await
@@ -195,6 +215,10 @@ impl Inner {
                 })?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
+        }
+        if call.api == Api::LongConnection {
+            // Feishu's own clients send it with this call, and only with this.
+            request = request.header("locale", "zh");
         }
         if let Some(body) = call.body {
             request = request.json(body);
@@ -287,7 +311,7 @@ fn unanswered(api: Api, error: &reqwest::Error) -> CallError {
 }
 
 /// What lies under a transport error, without the address it went to.
-fn causes(error: &reqwest::Error) -> String {
+pub(crate) fn causes(error: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {

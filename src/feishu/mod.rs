@@ -3,7 +3,8 @@
 //! [`Client`] makes calls: it holds the tenant token, reads answers and gives
 //! each failure a [`Verdict`]. [`Cards`] draws incidents as cards and as lines
 //! of text. The two do not know each other. [`callbacks`] reads what Feishu says
-//! of its own accord: buttons, replies, reactions.
+//! of its own accord: buttons, replies, reactions. It comes over HTTP or over the
+//! [`long_connection`], and is answered by [`listening`] either way.
 //!
 //! # Invariants
 //!
@@ -21,6 +22,8 @@ mod client;
 mod directory;
 mod error;
 mod ids;
+pub mod listening;
+pub mod long_connection;
 mod messages;
 mod pins;
 mod token;

@@ -22,6 +22,7 @@ pub(crate) enum Api {
     UrgentPhone,
     Pin,
     LookUp,
+    LongConnection,
 }
 
 impl Api {
@@ -37,6 +38,7 @@ impl Api {
             Self::UrgentPhone => "urgent_phone",
             Self::Pin => "pin",
             Self::LookUp => "look_up",
+            Self::LongConnection => "long_connection",
         }
     }
 }
@@ -230,7 +232,7 @@ pub(crate) fn token_refused(code: i64) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Api; 10] = [
+    const ALL: [Api; 11] = [
         Api::Token,
         Api::BotInfo,
         Api::Send,
@@ -241,6 +243,7 @@ mod tests {
         Api::UrgentPhone,
         Api::Pin,
         Api::LookUp,
+        Api::LongConnection,
     ];
 
     /// feishu-api.md §11, row by row, as far as our calls can meet it.

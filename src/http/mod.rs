@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
+use crate::feishu::listening::Listener;
 use crate::settings::{Settings, Webhook};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -38,7 +39,6 @@ mod problem;
 mod webhook;
 
 pub use actions::{ActError, Actions};
-pub use feishu_events::{Heard, Listener, Unheard};
 
 /// How long a sender may keep quiet in the middle of a body.
 const BODY_IDLE: Duration = Duration::from_secs(10);

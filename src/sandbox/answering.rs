@@ -15,7 +15,7 @@ use super::limits::Subject;
 use super::model::CallRecord;
 use super::refusal::Refusal;
 use super::world::World;
-use super::{auth, buzzing, directory, marks, reading, sending};
+use super::{auth, buzzing, directory, long_connection, marks, reading, sending};
 
 /// A request as the web server hands it over.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a str,
     pub(super) query: BTreeMap<String, String>,
     pub(super) authorization: Option<&'a str>,
+    pub(super) host: &'a str,
     pub(super) body: &'a [u8],
 }
 
@@ -74,6 +75,10 @@ pub(super) fn answer(world: &mut World, request: &Request<'_>, now: Timestamp) -
     };
     let (status, code, reset_s, body) = match outcome {
         Ok(body) => (200, 0, None, body),
+        // Here alone a refusal is an answer like any other, but for the rate.
+        Err(refusal) if found == Ok((Api::LongConnection, Vec::new())) && refusal.reset_s.is_none() => {
+            (200, refusal.code, None, refusal.body(&log_id))
+        }
         Err(refusal) => (refusal.status, refusal.code, refusal.reset_s, refusal.body(&log_id)),
     };
     if let Ok((api, _)) = found {
@@ -102,13 +107,15 @@ fn admit(
         serde_json::from_slice(request.body)
             .map_err(|e| Refusal::malformed(&format!("body is no JSON: {e}")))?
     };
-    Ok(Call { api, now, app, ids, query: request.query.clone(), body })
+    let host = request.host.to_owned();
+    Ok(Call { api, now, app, host, ids, query: request.query.clone(), body })
 }
 
 /// The call itself; the whole body of its answer.
 fn perform(world: &mut World, call: &Call) -> Result<Value, Refusal> {
     let data = match call.api {
         Api::TenantToken | Api::AppToken => return auth::tokens(world, call),
+        Api::LongConnection => return long_connection::endpoint(world, call),
         Api::BotInfo => return Ok(reading::bot_info(world)),
         Api::Scopes => Ok(reading::scopes(world)),
         Api::Send => sending::send(world, call),

@@ -11,7 +11,8 @@ pub(super) enum NoCall {
 
 macro_rules! apis {
     ($($variant:ident $name:literal $method:literal $path:literal)*) => {
-        /// A call of the Open Platform. Paths are below `/open-apis/`; `:x` stands for an id.
+        /// A call of the Open Platform. Paths are below `/open-apis/`, but for those that
+        /// begin with a slash; `:x` stands for an id.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Api {
             $(#[doc = concat!("`", $method, " ", $path, "`")] $variant,)*
@@ -68,6 +69,7 @@ apis! {
     ListMembers    "chat.members"       "GET"    "im/v1/chats/:chat/members"
     AddMembers     "chat.add_members"   "POST"   "im/v1/chats/:chat/members"
     IsInChat       "chat.is_in_chat"    "GET"    "im/v1/chats/:chat/members/is_in_chat"
+    LongConnection "ws.endpoint"        "POST"   "/callback/ws/endpoint"
 }
 
 impl Api {
@@ -91,9 +93,13 @@ impl Api {
     }
 
     fn ids_in(self, path: &str) -> Option<Vec<String>> {
-        let mut given = path.strip_prefix("/open-apis/")?.split('/');
+        let (base, wanted) = match self.path().strip_prefix('/') {
+            Some(rest) => ("/", rest),
+            None => ("/open-apis/", self.path()),
+        };
+        let mut given = path.strip_prefix(base)?.split('/');
         let mut ids = Vec::new();
-        for want in self.path().split('/') {
+        for want in wanted.split('/') {
             let part = given.next().filter(|p| !p.is_empty())?;
             if want.starts_with(':') {
                 ids.push(part.to_owned());
@@ -106,14 +112,14 @@ impl Api {
 
     /// Whether it is answered without a token.
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::TenantToken | Self::AppToken)
+        matches!(self, Self::TenantToken | Self::AppToken | Self::LongConnection)
     }
 
     /// Scopes of which any one admits the call; empty: none needed (feishu-api.md §3–§6).
     pub(super) fn scopes(self) -> &'static [&'static str] {
         const SEND: &[&str] = &["im:message:send_as_bot", "im:message", "im:message:send"];
         match self {
-            Self::TenantToken | Self::AppToken | Self::BotInfo | Self::Scopes => &[],
+            Self::TenantToken | Self::AppToken | Self::BotInfo | Self::Scopes | Self::LongConnection => &[],
             Self::Send | Self::Reply | Self::EditText => SEND,
             Self::UpdateCard => &["im:message:update", "im:message:send_as_bot", "im:message"],
             Self::Recall => &["im:message:recall", "im:message:send_as_bot", "im:message"],
@@ -144,7 +150,8 @@ mod tests {
     #[test]
     fn every_call_is_found_by_its_own_path_and_name() {
         for api in Api::ALL {
-            let path = format!("/open-apis/{}", api.path());
+            let below = if api.path().starts_with('/') { "" } else { "/open-apis/" };
+            let path = format!("{below}{}", api.path());
             let (found, _) = Api::find(api.method(), &path).unwrap();
             assert_eq!(found, *api);
             assert_eq!(Api::parse(api.as_str()), Some(*api));

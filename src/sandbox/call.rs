@@ -15,6 +15,8 @@ pub(super) struct Call {
     pub(super) now: Timestamp,
     /// The app whose token it carries; empty for the token calls.
     pub(super) app: String,
+    /// Where it was sent, as the caller names it: `127.0.0.1:9120`.
+    pub(super) host: String,
     /// Ids in the path, in order.
     pub(super) ids: Vec<String>,
     pub(super) query: BTreeMap<String, String>,

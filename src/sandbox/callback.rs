@@ -73,7 +73,7 @@ impl Callback {
     ) -> Answered {
         let client = client.ok_or(NOT_CONNECTED)?;
         let mut request = client.post(&self.url).header("Content-Type", "application/json; charset=utf-8");
-        let mut body = self.body(envelope).to_string();
+        let mut body = envelope.json(&envelope.app, Some(&self.verification_token)).to_string();
         if let Some(key) = &self.encrypt_key {
             body = json!({"encrypt": encrypt(&body, key, &envelope.event_id)}).to_string();
             let (timestamp, nonce) = (now.as_second().to_string(), envelope.event_id.clone());
@@ -89,19 +89,22 @@ impl Callback {
         let body = answer.bytes().await.map_err(|e| code(&e))?;
         Ok((status, body.to_vec()))
     }
+}
 
-    fn body(&self, envelope: &Envelope) -> Value {
+impl Envelope {
+    /// Its JSON, for that app; over a long connection no token proves it.
+    pub(super) fn json(&self, app: &str, token: Option<&str>) -> Value {
         json!({
             "schema": "2.0",
             "header": {
-                "event_id": envelope.event_id,
-                "event_type": envelope.kind,
-                "create_time": envelope.created_at.as_millisecond().to_string(),
-                "token": self.verification_token,
-                "app_id": envelope.app,
+                "event_id": self.event_id,
+                "event_type": self.kind,
+                "create_time": self.created_at.as_millisecond().to_string(),
+                "token": token.unwrap_or_default(),
+                "app_id": app,
                 "tenant_key": "sandbox",
             },
-            "event": envelope.event,
+            "event": self.event,
         })
     }
 }

@@ -12,7 +12,7 @@ use super::Sandbox;
 use super::api::Api;
 use super::fault::{Fault, Outcome};
 use super::model::Account;
-use super::talking;
+use super::{long_connection, talking};
 
 pub(super) fn configure(cfg: &mut web::ServiceConfig) {
     let json = web::JsonConfig::default().content_type_required(false).error_handler(|why, _| {
@@ -28,7 +28,8 @@ pub(super) fn configure(cfg: &mut web::ServiceConfig) {
             .route("/chats", web::post().to(add_chat))
             .route("/people", web::post().to(add_person))
             .route("/read", web::post().to(read))
-            .configure(talking::configure),
+            .configure(talking::configure)
+            .configure(long_connection::configure),
     );
 }
 

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Sandbox;
-use super::callback::{Callback, Envelope};
+use super::callback::{Answered, Callback, Envelope, NOT_CONNECTED};
+use super::long_connection::{self, Line};
 use super::model::{Message, Reaction};
 use super::world::World;
 
@@ -46,6 +47,30 @@ pub struct Delivery {
     pub status: Option<u16>,
 }
 
+/// How an event reaches the app.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// Over this connection.
+    Line(Line),
+    /// To this address.
+    Http(Callback),
+    /// Not now: it wants a long connection and has none open.
+    None,
+}
+
+impl Route {
+    /// The route of an attempt. A long connection has been chosen by opening one.
+    pub(super) fn of(world: &World, envelope: &Envelope, attempts: usize) -> Self {
+        if let Some(line) = long_connection::choose(world, &envelope.event_id, attempts) {
+            return Self::Line(line);
+        }
+        match &world.options.callback {
+            Some(callback) if !world.lines.chosen => Self::Http(callback.clone()),
+            _ => Self::None,
+        }
+    }
+}
+
 impl Sandbox {
     /// Sends the events that are due at `now` and waits for their answers; how
     /// many were sent. A served sandbox does so by itself, twice a second.
@@ -53,8 +78,8 @@ impl Sandbox {
         // One at a time, so that none is sent twice and who waits finds all sent.
         let _turn = self.delivering.lock().await;
         let mut sent = 0;
-        while let Some((callback, waiting)) = self.take_due(now) {
-            let answer = callback.post(self.http.as_ref(), &waiting.envelope, now).await;
+        while let Some((route, waiting)) = self.take_due(now) {
+            let answer = self.deliver(route, &waiting.envelope, waiting.attempts, now).await;
             self.change(|world, _| note(world, waiting, answer.ok().map(|(status, _)| status), now));
             sent += 1;
         }
@@ -62,11 +87,31 @@ impl Sandbox {
     }
 
     /// Without counting as a change: most of the time there is nothing.
-    fn take_due(&self, now: Timestamp) -> Option<(Callback, Waiting)> {
+    fn take_due(&self, now: Timestamp) -> Option<(Route, Waiting)> {
         let mut world = self.lock();
-        let callback = world.options.callback.clone()?;
+        if !world.has_listener() {
+            return None;
+        }
         let place = world.events.iter().position(|event| event.due_at <= now)?;
-        Some((callback, world.events.remove(place)))
+        let waiting = world.events.remove(place);
+        let route = Route::of(&world, &waiting.envelope, waiting.attempts);
+        drop(world);
+        Some((route, waiting))
+    }
+
+    /// One attempt, by that route.
+    pub(super) async fn deliver(
+        &self,
+        route: Route,
+        envelope: &Envelope,
+        attempts: usize,
+        now: Timestamp,
+    ) -> Answered {
+        match route {
+            Route::Line(line) => self.send_over(&line, envelope, attempts).await,
+            Route::Http(callback) => callback.post(self.http.as_ref(), envelope, now).await,
+            Route::None => Err(NOT_CONNECTED),
+        }
     }
 
     /// Delivers an event once more although it was answered, as Feishu may.
@@ -103,9 +148,9 @@ fn note(world: &mut World, waiting: Waiting, status: Option<u16>, now: Timestamp
     }
 }
 
-/// Puts an event on its way; without a callback nobody would hear it.
+/// Puts an event on its way; without a listener nobody would hear it.
 fn announce(world: &mut World, kind: &str, event: Value, now: Timestamp) {
-    if world.options.callback.is_none() {
+    if !world.has_listener() {
         return;
     }
     let envelope = envelope(world, kind, APP, event, now);

@@ -3,9 +3,10 @@
 //! It keeps people, chats, messages with every content they had, buzzes and
 //! pins, and answers the paths, envelopes, limits and codes of the Open
 //! Platform that larkhorn uses (feishu-api.md, §12 is the checklist). Any app id
-//! and secret are admitted. With a [`Callback`] it tells the app of pressed
-//! buttons, replies, reactions and read receipts, signed and encrypted. Besides the API it serves a page with two phones
-//! and controls for it, on loopback only.
+//! and secret are admitted. It tells the app of pressed buttons, replies, reactions
+//! and read receipts: over a long connection once the app has opened one, else to
+//! a [`Callback`], signed and encrypted. Besides the API it serves a page with
+//! two phones and controls for it, on loopback only.
 //!
 //! # Invariants
 //!
@@ -17,7 +18,8 @@
 //! * What is not documented is not invented: where Feishu's behaviour is
 //!   unknown, the code says what it assumes.
 //!
-//! Nothing of larkhorn's deciding belongs here, and nobody but `app`, `cli` and
+//! Nothing of larkhorn's deciding belongs here (of its rooms, only the nouns and
+//! the frames of the long connection are used), and nobody but `app`, `cli` and
 //! tests may look in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +41,7 @@ mod directory;
 mod events;
 mod fault;
 mod limits;
+mod long_connection;
 mod marks;
 mod model;
 mod page;
@@ -58,6 +61,7 @@ pub use callback::Callback;
 pub use events::Delivery;
 pub use fault::{Fault, Outcome};
 pub use limits::Limits;
+pub use long_connection::Pace;
 pub use model::{Account, Buzz, CallRecord, Chat, Message, Pinned, Reaction, Revision};
 pub use pressing::{NoButton, Pressed, Toast};
 pub use server::Running;
@@ -81,8 +85,11 @@ pub struct Options {
     pub sms_quota: Option<u64>,
     /// People that calls can still reach this month; `None`: without end.
     pub phone_quota: Option<u64>,
-    /// Where pressed buttons and events go; `None`: nowhere, buttons do nothing.
+    /// Where pressed buttons and events go while no long connection has been
+    /// opened; `None`: nowhere, buttons do nothing.
     pub callback: Option<Callback>,
+    /// How clients of the long connection shall ping and come back.
+    pub pace: Pace,
 }
 
 impl Default for Options {
@@ -96,6 +103,7 @@ impl Default for Options {
             sms_quota: None,
             phone_quota: None,
             callback: None,
+            pace: Pace::default(),
         }
     }
 }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::Sandbox;
-use super::callback::{Answered, BAD_BODY, BAD_CARD, Callback, Envelope, NOT_200};
-use super::events::{envelope, ids};
+use super::callback::{Answered, BAD_BODY, BAD_CARD, Envelope, NOT_200};
+use super::events::{Route, envelope, ids};
 use super::model::Revision;
 use super::world::World;
 use super::{card, sending};
@@ -64,7 +64,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When there is no such button, person or callback address.
+    /// When there is no such button or person, or nobody to hear of it.
     pub async fn press(&self, message: &str, person: &str, button: &str) -> Result<Pressed, NoButton> {
         self.press_version(message, person, button, 0).await
     }
@@ -82,10 +82,10 @@ impl Sandbox {
         button: &str,
         back: usize,
     ) -> Result<Pressed, NoButton> {
-        let (callback, envelope) =
+        let (route, envelope) =
             self.change(|world, now| prepare(world, (message, back), person, button, now))?;
         let begun = Instant::now();
-        let answer = callback.post(self.http.as_ref(), &envelope, self.clock.now()).await;
+        let answer = self.deliver(route, &envelope, 0, self.clock.now()).await;
         let took = begun.elapsed();
         Ok(self.change(|world, now| apply(world, message, person, answer, (took, now))))
     }
@@ -98,11 +98,15 @@ fn prepare(
     person: &str,
     button: &str,
     now: Timestamp,
-) -> Result<(Callback, Envelope), NoButton> {
+) -> Result<(Route, Envelope), NoButton> {
     let no = |why: String| Err(NoButton(why));
-    let Some(callback) = world.options.callback.clone() else {
-        return no("no callback address is set, so buttons do nothing (Feishu's code 200340)".to_owned());
-    };
+    if !world.has_listener() {
+        return no(
+            "no callback address is set and no long connection was opened, so buttons do nothing (Feishu's \
+                   code 200340)"
+                .to_owned(),
+        );
+    }
     let Some(shown) = world.message(message).filter(|m| m.is_card() && !m.deleted).cloned() else {
         return no(format!("{message} is no card"));
     };
@@ -123,7 +127,8 @@ fn prepare(
         "host": "im_message",
         "context": {"open_message_id": message, "open_chat_id": shown.chat},
     });
-    Ok((callback, envelope(world, "card.action.trigger", &shown.sender, event, now)))
+    let envelope = envelope(world, "card.action.trigger", &shown.sender, event, now);
+    Ok((Route::of(world, &envelope, 0), envelope))
 }
 
 /// A button that calls back.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::Sandbox;
 use super::answering::{self, Answer, Request};
-use super::{control, page};
+use super::{control, long_connection, page};
 
 /// Bodies larger than this are refused by the web server: 1 MiB.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -27,6 +27,7 @@ pub struct Running {
     pub addr: SocketAddr,
     handle: ServerHandle,
     postman: JoinHandle<()>,
+    sandbox: Sandbox,
 }
 
 impl Running {
@@ -38,6 +39,7 @@ impl Running {
     /// Stops serving at once; open connections are cut.
     pub async fn stop(&self) {
         self.postman.abort();
+        self.sandbox.drop_connections();
         self.handle.stop(false).await;
     }
 }
@@ -48,6 +50,8 @@ impl Sandbox {
         cfg.app_data(Data::new(self.clone()))
             .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
             .service(web::resource("/open-apis/{rest:.*}").to(call))
+            .service(web::resource("/callback/ws/endpoint").to(call))
+            .service(web::resource("/ws/v2").route(web::get().to(long_connection::dial)))
             .configure(page::configure)
             .configure(control::configure);
     }
@@ -66,7 +70,8 @@ impl Sandbox {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Running { addr, handle, postman: tokio::spawn(self.clone().deliver_forever()) })
+        let postman = tokio::spawn(self.clone().deliver_forever());
+        Ok(Running { addr, handle, postman, sandbox: self.clone() })
     }
 }
 
@@ -85,8 +90,15 @@ async fn call(sandbox: Data<Sandbox>, http: HttpRequest, body: Bytes) -> HttpRes
         .map(web::Query::into_inner)
         .unwrap_or_default();
     let authorization = http.headers().get("Authorization").and_then(|h| h.to_str().ok());
-    let request =
-        Request { method: http.method().as_str(), path: http.path(), query, authorization, body: &body };
+    let host = http.connection_info().host().to_owned();
+    let request = Request {
+        method: http.method().as_str(),
+        path: http.path(),
+        query,
+        authorization,
+        host: &host,
+        body: &body,
+    };
     let answer = sandbox.change(|world, now| answering::answer(world, &request, now));
     if !answer.delay.is_zero() {
         tokio::time::sleep(answer.delay).await;

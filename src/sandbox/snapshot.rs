@@ -40,7 +40,8 @@ pub(super) fn snapshot(world: &World, now: Timestamp) -> Value {
         .collect();
     let toasts: Vec<Value> = world.toasts.iter().rev().take(TOASTS_MAX).map(toast).collect();
     json!({
-        "callback": world.options.callback.is_some(),
+        "callback": world.has_listener(),
+        "connections": world.lines.open.len(),
         "toasts": toasts,
         "now": now.as_millisecond(),
         "bot": world.options.bot_name,

@@ -11,6 +11,7 @@ use super::callback::Envelope;
 use super::events::{Delivery, Waiting};
 use super::fault::Fault;
 use super::limits::{Limits, Meter, Subject};
+use super::long_connection::{Lines, Ticket};
 use super::model::{Account, Buzz, CallRecord, Chat, Message, Pinned};
 use super::pressing::Shown;
 use super::preview::preview;
@@ -41,6 +42,8 @@ pub(super) struct World {
     pub(super) delivered: Vec<Envelope>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) toasts: Vec<Shown>,
+    pub(super) tickets: Vec<Ticket>,
+    pub(super) lines: Lines,
     counter: u64,
     began_with: Options,
 }
@@ -50,9 +53,11 @@ impl World {
         Self { began_with: options.clone(), options, ..Self::default() }
     }
 
-    /// Forgets everything, the counters of ids too.
+    /// Forgets everything, the counters of ids too. Open connections stay open.
     pub(super) fn reset(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
         *self = Self::new(self.began_with.clone());
+        self.lines = Lines { parts: 0, sent: BTreeMap::new(), ..lines };
     }
 
     /// The next number for ids.
@@ -67,6 +72,11 @@ impl World {
             Limits::Off => Ok(()),
             Limits::Feishu => self.meter.admit(subject, now),
         }
+    }
+
+    /// Whether the app has said how it wants to hear of events.
+    pub(super) fn has_listener(&self) -> bool {
+        self.lines.chosen || self.options.callback.is_some()
     }
 
     pub(super) fn chat(&self, id: &str) -> Option<&Chat> {

@@ -1,10 +1,13 @@
 //! Counters, gauges and histograms in the `OpenMetrics` text format.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicU64;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -35,6 +38,33 @@ pub struct Waiting {
     pub heartbeats: Vec<(String, f64)>,
 }
 
+/// A gauge that has no number before it was told one: what nobody wants must
+/// not look as if it were down. Clones hold the same number.
+#[derive(Debug, Clone)]
+struct ToldGauge(Arc<AtomicI64>);
+
+/// Stands for no number.
+const UNTOLD: i64 = i64::MIN;
+
+impl Default for ToldGauge {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(UNTOLD)))
+    }
+}
+
+impl EncodeMetric for ToldGauge {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        match self.0.load(Ordering::Relaxed) {
+            UNTOLD => Ok(()),
+            told => encoder.encode_gauge(&told),
+        }
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Gauge
+    }
+}
+
 /// The process's metrics. Clones count into the same numbers.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
@@ -53,6 +83,7 @@ struct Inner {
     inbox_oldest: Seconds,
     outbox_oldest: Seconds,
     feishu_requests: Family<Labels<2>, Counter>,
+    long_connection_up: ToldGauge,
     reload_successful: Gauge,
     template_failures: Counter,
     alerts_unmatched: Counter,
@@ -78,6 +109,7 @@ impl Metrics {
             inbox_oldest: Seconds::default(),
             outbox_oldest: Seconds::default(),
             feishu_requests: Family::default(),
+            long_connection_up: ToldGauge::default(),
             reload_successful: Gauge::default(),
             template_failures: Counter::default(),
             alerts_unmatched: Counter::default(),
@@ -121,6 +153,12 @@ impl Metrics {
         self.0.feishu_requests.get_or_create(&labels).inc();
     }
 
+    /// Whether the long connection to Feishu is up. Where none is wanted this is
+    /// never told, and the metric is absent.
+    pub fn long_connection(&self, up: bool) {
+        self.0.long_connection_up.0.store(i64::from(up), Ordering::Relaxed);
+    }
+
     /// Settings and rules were read again, or the old ones were kept.
     pub fn reloaded(&self, successful: bool) {
         self.0.reload_successful.set(i64::from(successful));
@@ -146,7 +184,7 @@ impl Metrics {
         match encode(&mut text, &self.0.registry) {
             Ok(()) => text,
             // Only a writer fails here, and a string does not.
-            Err(std::fmt::Error) => "# EOF\n".into(),
+            Err(fmt::Error) => "# EOF\n".into(),
         }
     }
 
@@ -212,6 +250,11 @@ impl Inner {
             self.feishu_requests.clone(),
         );
         r.register(
+            "long_connection_up",
+            "Whether buttons, replies and emoji arrive over the long connection",
+            self.long_connection_up.clone(),
+        );
+        r.register(
             "config_last_reload_successful",
             "Whether the last reading of rules and templates succeeded",
             self.reload_successful.clone(),
@@ -240,6 +283,9 @@ mod tests {
         metrics.escalation_lag(0.2);
         metrics.feishu_call("send_message", 0);
         metrics.feishu_call("send_message", -1);
+        let before = metrics.encode(None);
+        assert!(!before.lines().any(|l| l.starts_with("larkhorn_long_connection_up")), "nobody wants one");
+        metrics.long_connection(true);
         metrics.reloaded(false);
         metrics.template_failed();
         metrics.unmatched(3);
@@ -262,6 +308,7 @@ mod tests {
             "larkhorn_inbox_oldest_seconds 4.0",
             "larkhorn_outbox_oldest_seconds 0.5",
             r#"larkhorn_feishu_requests_total{api="send_message",code="-1"} 1"#,
+            "larkhorn_long_connection_up 1",
             "larkhorn_config_last_reload_successful 0",
             "larkhorn_template_failures_total 1",
             "larkhorn_alerts_unmatched_total 3",

@@ -3,15 +3,18 @@
 //!
 //! * [`engine`]: inbox and due deadlines → standings, jobs, timeline.
 //! * [`courier`]: jobs of the outbox → Feishu, and what came of them back.
+//! * [`long_connection`]: what Feishu says of its own accord → whoever listens.
 //!
 //! # Invariants
 //!
-//! * Only the engine writes standings; only the courier talks to Feishu.
+//! * Only the engine writes standings; only the courier calls Feishu, but for
+//!   the long connection, which Feishu talks over.
 //! * No transaction spans a network call.
-//! * Both work in turns that are given the time. A turn that dies half-way left
+//! * Engine and courier work in turns that are given the time. A turn that dies half-way left
 //!   nothing half-done: what was committed counts, the rest is found again.
 //!
 //! Being woken makes a turn quick; polling makes it sure.
 
 pub mod courier;
 pub mod engine;
+pub mod long_connection;

@@ -12,9 +12,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{Action, Actor, Answer, ChatId, Clock, Incident, IncidentId, MessageId, Via};
 use larkhorn::feishu::callbacks::{Button, Callbacks, Inbound, Toast, ToastKind, button_value, spoken};
-use larkhorn::http::{
-    Access, ActError, Actions, Heard, Limits, Listener, Readiness, Reload, State, Unheard, serve,
-};
+use larkhorn::feishu::listening::{Heard, Listener, Unheard};
+use larkhorn::http::{Access, ActError, Actions, Limits, Readiness, Reload, State, serve};
 use larkhorn::sandbox::{self, Account, Callback, Delivery, Options, Pressed, Running, Sandbox};
 use larkhorn::settings::Webhook;
 use larkhorn::store::sqlite::{Retention, SqliteStore};
@@ -23,14 +22,14 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-const LIN: &str = "ou_lin";
-const MARA: &str = "ou_mara";
-const SRE: &str = "oc_sre";
+pub(super) const LIN: &str = "ou_lin";
+pub(super) const MARA: &str = "ou_mara";
+pub(super) const SRE: &str = "oc_sre";
 const TOKEN: &str = "vt-hush";
 const KEY: &str = "ek-hush";
 
 /// One clock for both sides, moved by hand.
-struct HandClock(Mutex<Timestamp>);
+pub(super) struct HandClock(pub(super) Mutex<Timestamp>);
 
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
@@ -56,12 +55,12 @@ impl Readiness for Well {
 
 /// Gives the incident to the first who wants it, and hears every event once.
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
     heard: Mutex<Vec<Inbound>>,
     ids: Mutex<BTreeSet<String>>,
     owner: Mutex<Option<String>>,
     /// How many events are still lost.
-    deaf_for: AtomicUsize,
+    pub(super) deaf_for: AtomicUsize,
 }
 
 impl Desk {
@@ -75,7 +74,7 @@ impl Desk {
         Heard { toast: Some(toast), card: Some(card(&format!("{first} has it"), 2)) }
     }
 
-    fn heard(&self) -> Vec<Inbound> {
+    pub(super) fn heard(&self) -> Vec<Inbound> {
         self.heard.lock().unwrap().clone()
     }
 }
@@ -247,7 +246,7 @@ impl Stage {
 }
 
 /// A card that says who has the incident, with buttons drawn at that epoch.
-fn card(owner: &str, epoch: u64) -> String {
+pub(super) fn card(owner: &str, epoch: u64) -> String {
     let span = SignedDuration::from_hours(1);
     let button = |text: &str, action| {
         json!({"tag": "button", "text": {"tag": "plain_text", "content": text},
@@ -263,7 +262,7 @@ fn card(owner: &str, epoch: u64) -> String {
     .to_string()
 }
 
-fn toast_of(pressed: &Pressed) -> (&str, &str) {
+pub(super) fn toast_of(pressed: &Pressed) -> (&str, &str) {
     pressed.toast.as_ref().map_or(("none", ""), |t: &sandbox::Toast| (t.kind.as_str(), t.en.as_str()))
 }
 

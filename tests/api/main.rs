@@ -14,6 +14,7 @@ mod dashboard;
 mod fallback;
 mod feishu;
 mod http;
+mod long_connection;
 mod rules;
 mod sandbox;
 mod schedules;

@@ -24,6 +24,7 @@ mod process;
 mod sender;
 
 mod answers;
+mod answering;
 mod command_line;
 mod killed;
 mod outage;

@@ -5,9 +5,12 @@ Usage: test_sdk.py URL, where a fake Feishu with an open world listens.
 
 import json
 import sys
+import threading
+import time
 import urllib.request
 
 import lark_oapi as lark
+import lark_oapi.ws
 from lark_oapi.api.contact.v3 import BatchGetIdUserRequest, BatchGetIdUserRequestBody
 from lark_oapi.api.im.v1 import (
     CreateMessageRequest,
@@ -24,6 +27,7 @@ from lark_oapi.api.im.v1 import (
     UrgentReceivers,
     UrgentSmsMessageRequest,
 )
+from lark_oapi.event.callback.model.p2_card_action_trigger import P2CardActionTriggerResponse
 from lark_oapi.api.im.v2 import (
     BotTimeSentiveFeedCardRequest,
     BotTimeSentiveFeedCardRequestBody,
@@ -34,12 +38,12 @@ from lark_oapi.api.im.v2 import (
 CHAT, LIN = "oc_sdk", "ou_lin"
 
 
-def card(title: str) -> str:
+def card(title: str, *more: dict) -> str:
     return json.dumps({
         "schema": "2.0",
         "config": {"update_multi": True, "summary": {"content": title}},
         "header": {"template": "red", "title": {"tag": "plain_text", "content": title}},
-        "body": {"elements": [{"tag": "markdown", "content": "**down**"}]},
+        "body": {"elements": [{"tag": "markdown", "content": "**down**"}, *more]},
     })
 
 
@@ -52,6 +56,22 @@ def good(answer):
 def state(url: str) -> dict:
     with urllib.request.urlopen(f"{url}/sandbox/state") as answer:
         return json.load(answer)
+
+
+def control(url: str, method: str, path: str, body: dict | None = None) -> dict:
+    request = urllib.request.Request(
+        f"{url}/sandbox/{path}", method=method, data=json.dumps(body or {}).encode(),
+        headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def eventually(what: str, so) -> None:
+    """Looks until it is so."""
+    until = time.monotonic() + 20
+    while not so():
+        assert time.monotonic() < until, f"waited 20 s in vain for: {what}"
+        time.sleep(0.02)
 
 
 def send_card(client: lark.Client) -> str:
@@ -131,6 +151,55 @@ def raw(client: lark.Client) -> None:
     assert bot["activate_status"] == 2 and bot["open_id"].startswith("ou_")
 
 
+def listen(url: str) -> tuple[list, list]:
+    """Connects the SDK's own client of the long connection; what it will have heard."""
+    said, pressed = [], []
+
+    def press(event) -> P2CardActionTriggerResponse:
+        pressed.append(event)
+        return P2CardActionTriggerResponse({
+            "toast": {"type": "success", "content": "yours", "i18n": {"zh_cn": "归你了", "en_us": "yours"}},
+            "card": {"type": "raw", "data": json.loads(card("Lin has it"))},
+        })
+
+    handler = (lark.EventDispatcherHandler.builder("", "")
+               .register_p2_im_message_receive_v1(said.append)
+               .register_p2_card_action_trigger(press).build())
+    # It logs addresses with their tickets, and the cut as an error.
+    listener = lark.ws.Client("cli_sdk", "any", lark.LogLevel.CRITICAL, event_handler=handler, domain=url)
+    threading.Thread(target=listener.start, daemon=True).start()
+    eventually("the SDK to connect", lambda: state(url)["connections"] == 1)
+    return said, pressed
+
+
+def converse(client: lark.Client, url: str) -> None:
+    """Events and callbacks over the long connection: whole, in parts, and after a cut."""
+    said, pressed = listen(url)
+    button = {"tag": "button", "text": {"tag": "plain_text", "content": "Ack"},
+              "behaviors": [{"type": "callback", "value": {"do": "acknowledge"}}]}
+    for turn, parts in enumerate([1, 3, 1], start=1):
+        control(url, "POST", "connections/split", {"parts": parts})
+        body = (CreateMessageRequestBody.builder().receive_id(CHAT).msg_type("interactive")
+                .content(card("Disk full", button)).build())
+        message = good(client.im.v1.message.create(
+            CreateMessageRequest.builder().receive_id_type("chat_id").request_body(body).build())).data.message_id
+        answer = control(url, "POST", "press", {"message": message, "person": LIN, "button": "acknowledge"})
+        assert answer["ok"] and answer["toast"]["zh"] == "归你了", answer
+        assert len(pressed) == turn
+        event = pressed[-1].event
+        assert (event.operator.open_id, event.context.open_message_id) == (LIN, message)
+        assert event.action.value == {"do": "acknowledge"}
+        shown = next(m for m in state(url)["messages"] if m["id"] == message)
+        assert "Lin has it" in json.dumps(shown["revisions"][-1], ensure_ascii=False), shown
+
+        control(url, "POST", "reply", {"chat": CHAT, "person": LIN, "parent": message, "text": f"认领 {turn}"})
+        assert len(said) == turn, said
+        assert json.loads(said[-1].event.message.content)["text"] == f"认领 {turn}"
+        if turn == 2:
+            assert control(url, "DELETE", "connections")["cut"] == 1
+            eventually("the SDK to connect again", lambda: state(url)["connections"] == 1)
+
+
 def main(url: str) -> None:
     client = lark.Client.builder().app_id("cli_sdk").app_secret("any").domain(url).build()
     before = state(url)["counters"]
@@ -145,6 +214,7 @@ def main(url: str) -> None:
     after = state(url)["counters"]
     grown = {key: after[key] - before[key] for key in after}
     assert grown == {"messages": 2, "edits": 1, "app": 1, "sms": 1, "phone": 1, "pins": 2}, grown
+    converse(client, url)
     print("the official SDK is content")
 
 

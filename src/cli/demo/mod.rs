@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -18,17 +19,16 @@ use self::clock::DemoClock;
 use super::output::say;
 use super::words::Words;
 use crate::app;
-use crate::sandbox::{self, Callback, Sandbox};
+use crate::sandbox::{self, Sandbox};
 use crate::settings::Settings;
 
 /// A ladder of three steps for payments, one step for the rest.
 const RULES: &str = include_str!("rules.yaml");
-/// What proves the phones' presses to the pager.
-const ENCRYPT_KEY: &str = "demo encrypt key";
-const VERIFICATION_TOKEN: &str = "demo verification token";
 /// Ports that are tried first; any free ones serve as well.
 const PAGER_PORT: u16 = 9119;
 const PHONES_PORT: u16 = 9120;
+/// How long the pager may take to connect.
+const CONNECTED: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -50,13 +50,9 @@ pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCo
     let settings = settings(folder.path(), &listener.local_addr()?, &phones.url(), words)?;
     let pager = app::start_on(listener, settings, clock.clone()).await?;
     let pager_url = format!("http://{}", pager.addr());
-    sandbox.set_callback(Some(Callback {
-        url: format!("{pager_url}/feishu/events"),
-        encrypt_key: Some(ENCRYPT_KEY.to_owned()),
-        verification_token: VERIFICATION_TOKEN.to_owned(),
-    }));
 
     let show = async {
+        connected(&sandbox).await?;
         play(&sandbox, &phones.url(), &pager_url, words, clock.as_ref()).await?;
         if !options.once {
             say(words.pick(
@@ -75,6 +71,14 @@ pub(super) async fn run(options: Options, words: Words) -> anyhow::Result<ExitCo
     phones.stop().await;
     folder.close().context("the demo's temporary folder could not be removed")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the pager hears what is pressed on the phones.
+async fn connected(sandbox: &Sandbox) -> anyhow::Result<()> {
+    let open = sandbox.until(|sandbox| sandbox.connections() > 0);
+    tokio::time::timeout(CONNECTED, open)
+        .await
+        .with_context(|| format!("the demo's pager opened no long connection in {} s", CONNECTED.as_secs()))
 }
 
 /// Tells the story, then where to look at it.
@@ -110,8 +114,7 @@ fn settings(folder: &Path, listen: &SocketAddr, feishu: &str, words: Words) -> a
     let text = format!(
         "server: {{listen: {listen}, external_url: \"http://{listen}\"}}\n\
          store: {{url: \"sqlite://{db}\"}}\n\
-         feishu: {{base_url: {feishu}, app_id: cli_demo, app_secret: demo, locale: {locale}, events: http, \
-         encrypt_key: {ENCRYPT_KEY}, verification_token: {VERIFICATION_TOKEN}}}\n\
+         feishu: {{base_url: {feishu}, app_id: cli_demo, app_secret: demo, locale: {locale}}}\n\
          rules: oncall.yaml\n",
         db = folder.join("larkhorn.db").display(),
         locale = words.0.as_str(),

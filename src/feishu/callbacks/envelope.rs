@@ -43,13 +43,18 @@ pub(super) fn admit(envelope: &Value, token: Option<&SecretString>) -> Result<In
     interpret(envelope)
 }
 
-/// Reads an event whose way here was proof enough.
+/// Reads an event whose way here was proof enough. One that names an app must
+/// name this one.
 ///
 /// # Errors
 ///
-/// [`Refused::Unreadable`] and [`Refused::Button`].
-pub fn read(payload: &[u8]) -> Result<Inbound, Refused> {
-    interpret(&json(payload)?)
+/// [`Refused::Unreadable`], [`Refused::Button`] and, of another app, [`Refused::Forged`].
+pub fn read(payload: &[u8], app_id: &str) -> Result<Inbound, Refused> {
+    let envelope = json(payload)?;
+    if text(&envelope, "/header/app_id").is_some_and(|app| app != app_id) {
+        return Err(Refused::Forged("the event is another app's: is feishu.app_id right?"));
+    }
+    interpret(&envelope)
 }
 
 fn interpret(envelope: &Value) -> Result<Inbound, Refused> {

@@ -13,6 +13,7 @@ use super::*;
 use crate::domain::{Action, IncidentId};
 
 const KEY: &str = "test key";
+const APP: &str = "cli_1";
 const AT: i64 = 1_700_000_000;
 const CHALLENGE: &str = "AAECAwQFBgcICQoLDA0ODxT/dH7HGaZSqzJLo9upOhtSUSeYdDu5IlNDrKUrdoPv93FT6nWCcNfs7fZ8t/Gcz7ke+1jpdzkpaEpqAXB/1lk=";
 
@@ -154,7 +155,7 @@ fn what_feishu_signed_and_nobody_understands_is_unreadable() {
     let mut no_id = press(&json!({}));
     no_id["header"]["event_id"] = json!("");
     assert_eq!(
-        read(no_id.to_string().as_bytes()),
+        read(no_id.to_string().as_bytes(), APP),
         Err(Refused::Unreadable("/header/event_id is missing or no text".into()))
     );
 }
@@ -166,7 +167,7 @@ fn secrets_do_not_print() {
 }
 
 fn heard(kind: &str, body: &Value) -> Inbound {
-    read(event(kind, body).to_string().as_bytes()).unwrap()
+    read(event(kind, body).to_string().as_bytes(), APP).unwrap()
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn a_press_tells_who_where_and_what() {
     let value = json!({"v": 1, "do": "snooze", "inc": "INC-142", "epoch": 3, "for": "1h30m"});
     assert_eq!(button_value(&button), value);
     let Ok(Inbound::Press { event_id, operator, message, chat, value }) =
-        read(press(&value).to_string().as_bytes())
+        read(press(&value).to_string().as_bytes(), APP)
     else {
         panic!("no press");
     };
@@ -209,7 +210,7 @@ fn foreign_buttons_are_told_from_forgeries() {
         spoiled("for", json!(60)),
         spoiled("do", json!("hand_over")),
     ] {
-        let outcome = read(press(&value).to_string().as_bytes());
+        let outcome = read(press(&value).to_string().as_bytes(), APP);
         assert!(matches!(outcome, Err(Refused::Button(_))), "{value}: {outcome:?}");
     }
 }
