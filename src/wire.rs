@@ -14,7 +14,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Unused connections are closed after this long, before the other side or a
@@ -126,6 +126,27 @@ pub async fn read(response: &mut Response, max: usize) -> Result<Vec<u8>, Unansw
         body.extend_from_slice(&part);
     }
     Ok(body)
+}
+
+/// Sends a request and reads its answer: the HTTP status and the body.
+///
+/// # Errors
+///
+/// When none came to its end. Nothing of the secrets is in the words.
+pub async fn answer(
+    request: RequestBuilder,
+    max: usize,
+    secrets: &[SecretString],
+) -> Result<(u16, Vec<u8>), Unanswered> {
+    let answered = async {
+        let mut response = request.send().await?;
+        let body = read(&mut response, max).await?;
+        Ok((response.status().as_u16(), body))
+    };
+    answered.await.map_err(|mut error: Unanswered| {
+        redact(&mut error.message, secrets);
+        error
+    })
 }
 
 /// An answer of more than so many bytes.

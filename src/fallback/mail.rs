@@ -1,20 +1,20 @@
 //! Mail, by SMTP.
 
+use std::time::Duration;
+
 use lettre::message::{Mailbox, header};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{FallbackError, Notice, SinkError, TIMEOUT};
+use super::{BadWay, NotTold, Notice};
 use crate::settings::Smtp;
 use crate::wire;
 
-/// Its key in the settings.
-pub(super) const NAME: &str = "smtp";
 /// Longest subject, in characters.
 const SUBJECT_CHARS: usize = 120;
 
 /// See the module.
-pub(super) struct Mail {
+pub struct Mail {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     to: Vec<Mailbox>,
@@ -22,17 +22,22 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    pub(super) fn new(settings: &Smtp) -> Result<Self, FallbackError> {
+    /// Connects to nothing yet. `timeout`: for each step of the conversation.
+    ///
+    /// # Errors
+    ///
+    /// When one of the addresses is none.
+    pub fn new(settings: &Smtp, timeout: Duration) -> Result<Self, BadWay> {
         let url = settings.url.expose_secret();
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| {
                 let form = "smtps://USER:PASSWORD@HOST:465 or smtp://HOST:25?tls=opportunistic";
-                FallbackError(format!("fallback.smtp.url is not an address of mail: write {form}"))
+                BadWay(format!("fallback.smtp.url is not an address of mail: write {form}"))
             })?
-            .timeout(Some(TIMEOUT))
+            .timeout(Some(timeout))
             .build();
         let mailbox = |key: &str, text: &str| {
-            let wrong = |error| FallbackError(format!("fallback.smtp.{key} is {text:?}: {error}"));
+            let wrong = |error| BadWay(format!("fallback.smtp.{key} is {text:?}: {error}"));
             text.trim().parse::<Mailbox>().map_err(wrong)
         };
         let to = settings.to.iter().map(|text| mailbox("to", text)).collect::<Result<_, _>>()?;
@@ -41,7 +46,12 @@ impl Mail {
         Ok(Self { transport, from: mailbox("from", &settings.from)?, to, secrets })
     }
 
-    pub(super) async fn tell(&self, notice: &Notice) -> Result<(), SinkError> {
+    /// Sends a letter.
+    ///
+    /// # Errors
+    ///
+    /// When the server did not take it for everybody.
+    pub async fn tell(&self, notice: &Notice) -> Result<(), NotTold> {
         let failed = |error: &dyn std::error::Error, again| {
             let mut message = error.to_string();
             let mut cause = error.source();
@@ -51,7 +61,7 @@ impl Mail {
                 cause = inner.source();
             }
             wire::redact(&mut message, &self.secrets);
-            SinkError { sink: NAME, message, again }
+            NotTold { message, again }
         };
         let subject = format!("[{}] {} {}", notice.severity, notice.incident, notice.title);
         let subject: String = subject.chars().filter(|c| !c.is_control()).take(SUBJECT_CHARS).collect();

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Method, Url, redirect};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -27,14 +27,10 @@ use serde_json::{Value, json};
 use super::error::CallError;
 use super::token::{Fetched, TokenKeeper};
 use super::verdict::{Api, Verdict, judge, token_refused};
+use crate::wire::{self, Lost, Unanswered};
 
 /// Answers are a few hundred bytes; whatever is larger than this is not Feishu's.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
-/// Unused connections are closed after this long, before Feishu does: a request
-/// written to a dying connection ends in [`Verdict::Unknown`].
-const IDLE_MAX: Duration = Duration::from_secs(15);
-/// Feishu's words in an error are cut here.
-const MESSAGE_CHARS_MAX: usize = 500;
 
 /// Where Feishu is and who we are there.
 #[derive(Debug, Clone)]
@@ -109,18 +105,8 @@ impl fmt::Debug for Client {
 impl Client {
     /// Connects to nothing yet.
     pub fn new(config: ClientConfig, observer: Arc<dyn Observer>) -> Result<Self, ClientError> {
-        let base = Url::parse(&config.base_url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or(ClientError::BaseUrl { url: config.base_url })?;
-        let http = reqwest::Client::builder()
-            .timeout(config.timeout)
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(IDLE_MAX)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("larkhorn/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ClientError::Http(error.to_string()))?;
+        let base = wire::address(&config.base_url).ok_or(ClientError::BaseUrl { url: config.base_url })?;
+        let http = wire::client(config.timeout, config.connect_timeout).map_err(ClientError::Http)?;
         let (app_id, app_secret) = (config.app_id, config.app_secret);
         let tokens = TokenKeeper::default();
         Ok(Self { inner: Arc::new(Inner { http, base, app_id, app_secret, tokens, observer }) })
@@ -196,24 +182,13 @@ impl Inner {
         call: &Call<'_>,
         token: Option<&SecretString>,
     ) -> Result<reqwest::RequestBuilder, CallError> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(call.path);
-        }
-        if !call.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(call.query);
-        }
+        let url = wire::below(&self.base, call.path.iter().copied(), call.query);
         let mut request = self.http.request(call.method.clone(), url);
         if let Some(token) = token {
-            let mut value =
-                HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| {
-                    CallError::unanswered(
-                        call.api,
-                        Verdict::GiveUp,
-                        "the tenant token cannot go into a header",
-                    )
-                })?;
-            value.set_sensitive(true);
+            let value = wire::authorization("Bearer", token).ok_or_else(|| {
+                let message = "the tenant token cannot go into a header";
+                CallError::unanswered(call.api, Verdict::GiveUp, message)
+            })?;
             request = request.header(AUTHORIZATION, value);
         }
         if call.api == Api::LongConnection {
@@ -227,33 +202,19 @@ impl Inner {
     }
 
     async fn ask(&self, api: Api, request: reqwest::RequestBuilder) -> Result<Value, CallError> {
-        let mut response = request.send().await.map_err(|error| unanswered(api, &error))?;
+        let mut response = request.send().await.map_err(|error| unanswered(api, &error.into()))?;
         let http = response.status().as_u16();
         let headers = response.headers().clone();
-        let mut body = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(|error| unanswered(api, &error))? {
-            if body.len() + part.len() > ANSWER_BYTES_MAX {
-                let message = format!("the answer is larger than {ANSWER_BYTES_MAX} bytes");
-                let error = CallError::unanswered(api, Verdict::Unknown, message);
-                return Err(CallError { http: Some(http), ..error });
-            }
-            body.extend_from_slice(&part);
-        }
+        let body = wire::read(&mut response, ANSWER_BYTES_MAX).await.map_err(|error| {
+            let http = (error.lost == Lost::TooLarge).then_some(http);
+            CallError { http, ..unanswered(api, &error) }
+        })?;
         read_answer(api, http, &headers, &body)
     }
 
     /// Feishu's words could quote what we sent.
     fn redacted(&self, mut error: CallError, token: Option<&SecretString>) -> CallError {
-        for secret in [Some(&self.app_secret), token].into_iter().flatten() {
-            let secret = secret.expose_secret();
-            if !secret.is_empty() && error.message.contains(secret) {
-                error.message = error.message.replace(secret, "[redacted]");
-            }
-        }
-        if let Some((cut, _)) = error.message.char_indices().nth(MESSAGE_CHARS_MAX) {
-            error.message.truncate(cut);
-            error.message.push('…');
-        }
+        wire::redact(&mut error.message, [Some(&self.app_secret), token].into_iter().flatten());
         error
     }
 }
@@ -297,27 +258,11 @@ pub(crate) fn misread(api: Api, what: &str) -> CallError {
     CallError::unanswered(api, Verdict::Unknown, format!("Feishu's answer cannot be read: {what}"))
 }
 
-fn unanswered(api: Api, error: &reqwest::Error) -> CallError {
-    let (verdict, what) = if error.is_connect() {
-        (Verdict::NotSent, "no connection to Feishu")
-    } else if error.is_builder() {
-        (Verdict::GiveUp, "the request cannot be built")
-    } else if error.is_timeout() {
-        (Verdict::Unknown, "no answer in time")
-    } else {
-        (Verdict::Unknown, "the connection broke before the answer came")
+fn unanswered(api: Api, error: &Unanswered) -> CallError {
+    let verdict = match error.lost {
+        Lost::NotSent => Verdict::NotSent,
+        Lost::Senseless => Verdict::GiveUp,
+        Lost::Unknown | Lost::TooLarge => Verdict::Unknown,
     };
-    CallError::unanswered(api, verdict, format!("{what}{}", causes(error)))
-}
-
-/// What lies under a transport error, without the address it went to.
-pub(crate) fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
+    CallError::unanswered(api, verdict, error.message.as_str())
 }

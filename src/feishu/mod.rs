@@ -19,6 +19,7 @@
 pub mod callbacks;
 mod cards;
 mod client;
+mod custom_bot;
 mod directory;
 mod error;
 mod ids;
@@ -32,6 +33,7 @@ mod verdict;
 
 pub use cards::{CardInput, Cards, ListedAlert, Paged, Rendered};
 pub use client::{Client, ClientConfig, ClientError, Observer};
+pub use custom_bot::{BotError, CustomBot};
 pub use directory::BotInfo;
 pub use error::CallError;
 pub use ids::{UserId, UserIdKind};

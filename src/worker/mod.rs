@@ -3,6 +3,7 @@
 //!
 //! * [`engine`]: inbox and due deadlines → standings, jobs, timeline.
 //! * [`courier`]: jobs of the outbox → Feishu, and what came of them back.
+//! * [`sinks`]: other ways to tell people, while Feishu cannot be reached.
 //! * [`long_connection`]: what Feishu says of its own accord → whoever listens.
 //!
 //! # Invariants
@@ -18,3 +19,4 @@
 pub mod courier;
 pub mod engine;
 pub mod long_connection;
+pub mod sinks;

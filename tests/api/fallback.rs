@@ -8,8 +8,9 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::Urgent;
-use larkhorn::fallback::{Notice, Sinks};
+use larkhorn::fallback::Notice;
 use larkhorn::settings::{Fallback, FallbackWebhook, FeishuBot, Smtp};
+use larkhorn::worker::sinks::Sinks;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -100,8 +101,8 @@ async fn what_a_bot_refuses_is_told_without_its_address() {
             "11232 frequency limited [redacted]",
         ),
         (200, "<html>", false, "the answer is not a bot's; is the address right?"),
-        (502, "bad gateway", true, "HTTP 502 bad gateway"),
-        (302, "", false, "HTTP 302 "),
+        (502, "bad gateway", true, "HTTP 502"),
+        (302, "", false, "the answer is not a bot's; is the address right?"),
     ];
     for (status, body, again, message) in table {
         let server = Server::answering(status, body);

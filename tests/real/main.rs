@@ -23,8 +23,8 @@ mod ports;
 mod process;
 mod sender;
 
-mod answers;
 mod answering;
+mod answers;
 mod command_line;
 mod killed;
 mod outage;

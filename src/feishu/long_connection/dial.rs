@@ -9,6 +9,7 @@ use std::fmt;
 use reqwest::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use reqwest::header::{HeaderName, SEC_WEBSOCKET_VERSION};
 use reqwest::{StatusCode, Upgraded, Url};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -17,12 +18,10 @@ use super::pace::Pace;
 use super::session::Session;
 use super::verdict::{self, Verdict};
 use crate::feishu::Client;
-use crate::feishu::client::causes;
+use crate::wire::{self, Unanswered};
 
 /// Shorter values of the address are no secrets, and stand in many a word.
 const SECRET_CHARS_MIN: usize = 6;
-/// Feishu's words about a refused handshake are cut here.
-const MESSAGE_CHARS_MAX: usize = 200;
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,8 +81,8 @@ impl Client {
             .header(UPGRADE, "websocket")
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_KEY, key.as_str());
-        let broken = |error: &reqwest::Error| (Verdict::Retry, format!("no connection{}", causes(error)));
-        let response = request.send().await.map_err(|error| broken(&error))?;
+        let broken = |error: reqwest::Error| (Verdict::Retry, Unanswered::from(error).message);
+        let response = request.send().await.map_err(broken)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(refusal(&invitation, response.status(), response.headers()));
         }
@@ -91,7 +90,7 @@ impl Client {
         if accepted != Some(derive_accept_key(key.as_bytes()).into_bytes()) {
             return Err((Verdict::Retry, "who answered does not speak WebSocket".to_owned()));
         }
-        let stream = response.upgrade().await.map_err(|error| broken(&error))?;
+        let stream = response.upgrade().await.map_err(broken)?;
         Ok(Session::over(stream, invitation.service, invitation.pace).await)
     }
 }
@@ -113,13 +112,12 @@ impl Invitation {
 
     /// The text without what the address keeps secret.
     fn redacted(&self, text: &str) -> String {
-        let secrets = self.url.query_pairs().map(|(_, value)| value);
-        secrets
-            .filter(|secret| secret.chars().count() >= SECRET_CHARS_MIN)
-            .fold(text.to_owned(), |text, secret| text.replace(secret.as_ref(), "[redacted]"))
-            .chars()
-            .take(MESSAGE_CHARS_MAX)
-            .collect()
+        let secrets = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        let secrets: Vec<SecretString> =
+            secrets.filter(|s| s.chars().count() >= SECRET_CHARS_MIN).map(SecretString::from).collect();
+        let mut text = text.to_owned();
+        wire::redact(&mut text, &secrets);
+        text
     }
 }
 
