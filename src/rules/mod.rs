@@ -150,6 +150,7 @@ pub struct RuleSet {
     calendars: BTreeMap<String, Arc<Calendar>>,
     schedules: BTreeMap<String, Schedule>,
     catch_all: Option<CatchAll>,
+    own: Option<Rule>,
 }
 
 impl RuleSet {
@@ -212,6 +213,22 @@ impl RuleSet {
     /// All rules, in their order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The rule that owns larkhorn's own alerts: it tells the catch-all. `None`
+    /// without one. It is not among [`rules`](Self::rules) and matches nothing.
+    pub fn own(&self) -> Option<&Rule> {
+        self.own.as_ref()
+    }
+
+    /// The rule at a position in [`rules`](Self::rules); behind the last, [`own`](Self::own).
+    pub fn at(&self, index: usize) -> Option<&Rule> {
+        if index == self.rules.len() { self.own() } else { self.rules.get(index) }
+    }
+
+    /// The rule of that name, [`own`](Self::own) included.
+    pub fn named(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().chain(&self.own).find(|rule| rule.name == name)
     }
 
     /// How bad an alert is: of its labels `severity`, `priority` and `level` the

@@ -67,6 +67,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
         teams: known.teams.into_values(),
         calendars: known.calendars.into_values(),
         schedules: known.schedules.into_values(),
+        own: catch_all.as_ref().map(rules::own),
         catch_all,
     };
     Ok((set, warnings))

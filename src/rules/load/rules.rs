@@ -1,14 +1,15 @@
 //! `rules`: each with its matchers, whom it tells, and how it groups.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 
 use super::teams::{Known, each_once};
 use super::{Documents, Notes, Place, RULE, Registry, SEVERITY, place_of, times};
-use crate::domain::{ChatId, Policy, Severity, Step};
+use crate::domain::{ChatId, OWN_SOURCE, Policy, Severity, Step};
 use crate::rules::document::{HeartbeatEntry, OneOrMany, RuleEntry, Text};
-use crate::rules::{HeartbeatRule, Matcher, Rule, SourceFile, matcher};
+use crate::rules::{CatchAll, HeartbeatRule, Matcher, Rule, SourceFile, matcher};
 
 const TEMPLATE: &str = "alert";
 const REOPEN_WITHIN: SignedDuration = SignedDuration::from_mins(10);
@@ -31,6 +32,10 @@ pub(super) fn load<'a>(
         for entry in document.rules.take().into_iter().flatten() {
             let at = place_of(file, &entry.name);
             names.add(&entry.name.value, at, (), reader.notes);
+            if entry.name.value == OWN_SOURCE {
+                let message = format!("the name {OWN_SOURCE:?} is taken by larkhorn's own alerts");
+                reader.notes.error(at, message);
+            }
             rules.push((at, reader.rule(entry, at)));
         }
     }
@@ -40,6 +45,28 @@ pub(super) fn load<'a>(
         notes.error(place, "there is no rule; add one under rules: with a name, and a chat or notify");
     }
     rules
+}
+
+/// The rule of larkhorn's own alerts: one step that tells the catch-all.
+pub(super) fn own(catch_all: &CatchAll) -> Rule {
+    let notify = catch_all.targets.clone();
+    let step = Step { wait: SignedDuration::ZERO, notify, urgent: None, when: None };
+    let steps = if step.notify.is_empty() { Vec::new() } else { vec![step] };
+    Rule {
+        name: OWN_SOURCE.to_owned(),
+        matchers: Arc::new([]),
+        chats: catch_all.chat.iter().cloned().collect(),
+        policy: Policy { steps, repeat: 0 },
+        heartbeat: None,
+        pin: None,
+        template: TEMPLATE.to_owned(),
+        group_by: None,
+        group_wait: SignedDuration::ZERO,
+        reopen_within: REOPEN_WITHIN,
+        stale_after: STALE_AFTER,
+        thread: false,
+        continues: false,
+    }
 }
 
 /// Reads the rules of one file.

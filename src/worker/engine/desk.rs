@@ -126,7 +126,7 @@ impl Desk {
     /// Tells every incident concerned what the parcel says of it; opens the missing ones.
     pub(super) fn apply(&mut self, rules: &RuleSet, roster: &dyn Roster, parcel: &Parcel, now: Timestamp) {
         for (whose, (rule, alerts)) in self.assign(rules, parcel, now) {
-            let rule = rule.and_then(|index| rules.rules().get(index));
+            let rule = rule.and_then(|index| rules.at(index));
             let rule = rule.or_else(|| self.rule_of(&whose, rules));
             let alerts: Vec<&Alert<'static>> =
                 alerts.into_iter().filter_map(|at| parcel.alerts.get(at)).collect();
@@ -260,7 +260,7 @@ impl Desk {
     ) -> BTreeMap<Whose, (Option<usize>, Vec<usize>)> {
         let mut whose: BTreeMap<Whose, (Option<usize>, Vec<usize>)> = BTreeMap::new();
         for (key, (rule, alerts)) in &parcel.firing {
-            let reopen_within = rules.rules().get(*rule).map(|r| r.reopen_within).unwrap_or_default();
+            let reopen_within = rules.at(*rule).map(|r| r.reopen_within).unwrap_or_default();
             let takes = |slot: &&usize| {
                 self.slots
                     .get(**slot)
@@ -317,8 +317,7 @@ impl Desk {
     /// The rule that opened an incident, if there still is one.
     fn rule_of<'a>(&self, whose: &Whose, rules: &'a RuleSet) -> Option<&'a Rule> {
         let Whose::Slot(slot) = whose else { return None };
-        let name = &self.slots.get(*slot)?.incident.key.rule;
-        rules.rules().iter().find(|rule| rule.name == *name)
+        rules.named(&self.slots.get(*slot)?.incident.key.rule)
     }
 
     /// What came back, or got worse, is called by what burns now.

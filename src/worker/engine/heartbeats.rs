@@ -4,17 +4,14 @@
 //! `Watchdog`). Its deadlines live in the store. While webhooks wait that
 //! arrived before a deadline, nothing is lost yet: a beat may be among them.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
-use super::desk::Desk;
 use super::parcel::Parcel;
-use super::{DUE_MAX, Engine, Reachable, own};
+use super::{DUE_MAX, Engine, own};
 use crate::domain::{Alert, AlertStatus, Heartbeat, IncidentKey, Labels};
 use crate::rules::{HeartbeatRule, Rule, RuleSet};
 use crate::settings::Locale;
-use crate::store::{Commit, HeartbeatChange, StoreError};
+use crate::store::{HeartbeatChange, StoreError};
 
 /// What the beats of a parcel come to: what is known of them from now on, and
 /// the alerts that they end.
@@ -106,28 +103,6 @@ impl Engine {
             self.commit_own(&rules, Parcel::own(Vec::new(), over), changes, now).await?;
         }
         Ok(())
-    }
-
-    /// Commits what larkhorn's own alerts come to. Always something to do.
-    async fn commit_own(
-        &self,
-        rules: &Arc<RuleSet>,
-        parcel: Parcel,
-        heartbeats: Vec<HeartbeatChange>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let mut desk = Desk::default();
-        let parcels = [parcel];
-        desk.load(self.store.as_ref(), &parcels, Vec::new()).await?;
-        for parcel in parcels {
-            desk.apply(rules, &Reachable { rules }, &parcel, now);
-        }
-        match self.commit(Commit { at: now, changes: desk.changes(), heartbeats, ..Commit::default() }).await
-        {
-            // A beat, or somebody's answer, was faster; what is still due is found again.
-            Ok(_) | Err(StoreError::Conflict) => Ok(true),
-            Err(error) => Err(error),
-        }
     }
 }
 

@@ -15,6 +15,7 @@ mod own;
 mod parcel;
 mod reconcile;
 mod run;
+mod self_alarm;
 mod silencing;
 mod slices;
 mod slot;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use self::desk::Desk;
+pub use self::own::Alarm;
 use self::parcel::Parcel;
 use crate::alertmanager;
 use crate::domain::{

@@ -5,8 +5,86 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::{Alert, AlertStatus, Fingerprint, IncidentKey, Labels};
+use crate::domain::{Alert, AlertStatus, Fingerprint, IncidentKey, Labels, OWN_SOURCE};
 use crate::settings::Locale;
+
+/// Something that keeps pages from people, found by looking at ourselves.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alarm {
+    /// Pages have waited too long to go out.
+    DeliveryLate,
+    /// Feishu refuses the app: its credentials, or its being there at all.
+    FeishuRefuses {
+        /// Feishu's words.
+        why: String,
+    },
+    /// Buttons, replies and emoji do not arrive.
+    LongConnectionDown {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Alarm {
+    /// The names of all, as `alertname`.
+    pub const NAMES: [&str; 3] = ["DeliveryLate", "FeishuRefuses", "LongConnectionDown"];
+
+    /// Its `alertname`.
+    pub fn name(&self) -> &'static str {
+        let [late, refuses, down] = Self::NAMES;
+        match self {
+            Self::DeliveryLate => late,
+            Self::FeishuRefuses { .. } => refuses,
+            Self::LongConnectionDown { .. } => down,
+        }
+    }
+
+    fn summary(&self, locale: Locale) -> String {
+        match (self, locale) {
+            (Self::DeliveryLate, Locale::En) => {
+                "pages have waited for more than a minute; the log and /metrics say what for".to_owned()
+            }
+            (Self::DeliveryLate, Locale::ZhCn) => {
+                "有呼叫超过一分钟还没有发出，原因见日志和 /metrics".to_owned()
+            }
+            (Self::FeishuRefuses { why }, Locale::En) => {
+                format!("Feishu refuses the app, nobody can be paged: {why}")
+            }
+            (Self::FeishuRefuses { why }, Locale::ZhCn) => format!("飞书拒绝了应用，无法呼叫任何人：{why}"),
+            (Self::LongConnectionDown { why }, Locale::En) => {
+                format!("the long connection is down, buttons and replies do not arrive: {why}")
+            }
+            (Self::LongConnectionDown { why }, Locale::ZhCn) => {
+                format!("长连接中断，收不到按钮和回复：{why}")
+            }
+        }
+    }
+}
+
+/// The incident that an alarm of that name belongs to.
+pub(super) fn alarm_key(name: &str) -> IncidentKey {
+    IncidentKey { rule: OWN_SOURCE.to_owned(), group: name.to_owned() }
+}
+
+/// An alarm that rings since then.
+pub(super) fn rings(alarm: &Alarm, severity: &str, since: Timestamp, locale: Locale) -> Alert<'static> {
+    Alert {
+        annotations: [("summary".to_owned(), alarm.summary(locale))].into_iter().collect(),
+        starts_at: Some(since),
+        ..named(alarm.name(), severity, AlertStatus::Firing)
+    }
+}
+
+/// An alarm of that name that is over since then.
+pub(super) fn over(name: &str, at: Timestamp) -> Alert<'static> {
+    Alert { ends_at: Some(at), ..named(name, "", AlertStatus::Resolved) }
+}
+
+fn named(name: &str, severity: &str, status: AlertStatus) -> Alert<'static> {
+    let labels = [("alertname", name), ("severity", severity)];
+    let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Alert::new(status, Fingerprint::of(&[("alarm", name)].into_iter().collect()), labels)
+}
 
 /// Silence where a rule waits for beats: `status` firing, or over since `at`.
 ///

@@ -60,7 +60,7 @@ impl Slot {
 
     /// Turns effects into jobs, pins and timeline.
     pub(super) fn owe(&mut self, effects: Vec<Effect>, rules: &RuleSet, now: Timestamp) {
-        let rule = rules.rules().iter().find(|r| r.name == self.incident.key.rule);
+        let rule = rules.named(&self.incident.key.rule);
         let loudest = effects.iter().map(urgency).max().unwrap_or_default();
         for effect in effects {
             match effect {
