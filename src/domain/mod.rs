@@ -10,6 +10,7 @@
 mod action;
 mod alert;
 mod clock;
+mod headroom;
 mod ids;
 mod incident;
 mod labels;
@@ -21,6 +22,7 @@ mod severity;
 pub use action::{Action, Actor, Answer, Via};
 pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, SourceKind};
 pub use clock::Clock;
+pub use headroom::Headroom;
 pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
 pub use incident::{Hold, Incident, Ladder, Listing, Member, MemberState, Phase, Response, Standing};
 pub use labels::Labels;

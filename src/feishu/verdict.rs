@@ -9,8 +9,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::limits::Limit;
+
 /// The calls we make, as the verdict table and the metrics name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Api {
     Token,
     BotInfo,
@@ -39,6 +43,11 @@ impl Api {
             Self::LookUp => "look_up",
         }
     }
+
+    /// Whether a page may have to pass through it.
+    pub(crate) fn serves_pages(self) -> bool {
+        !matches!(self, Self::EditCard | Self::Pin)
+    }
 }
 
 /// What a failed call means.
@@ -46,6 +55,8 @@ impl Api {
 pub enum Verdict {
     /// Refused for now, surely not done: repeat after this long at the earliest.
     RetryAfter(Duration),
+    /// Our part of Feishu's allowance is used up until then: no call was made.
+    NotYet(Timestamp),
     /// It may or may not have been done: timeout, reset, 5xx, or an answer that
     /// is none. Safe to repeat where the call is idempotent (same uuid, edits, pins).
     Unknown,
@@ -85,6 +96,7 @@ impl Verdict {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RetryAfter(_) => "rate_limited",
+            Self::NotYet(_) => "not_yet",
             Self::Unknown => "unknown",
             Self::NotSent => "unreachable",
             Self::Credentials => "credentials",
@@ -220,6 +232,15 @@ fn look_up(api: Api, code: i64) -> Verdict {
     ROWS.iter().find(named).or_else(|| ROWS.iter().find(any)).map_or(unnamed, |row| row.2)
 }
 
+/// Whose limit a refusal speaks of; `None`: it is not about speed.
+pub(crate) fn limit_hit(http: u16, code: Option<i64>) -> Option<Limit> {
+    match (http, code) {
+        (429, _) | (_, Some(99_991_400 | 11_232)) => Some(Limit::Api),
+        (_, Some(230_020 | 230_047 | 11_233)) => Some(Limit::Target),
+        _ => None,
+    }
+}
+
 /// Whether the code says that the tenant token was not accepted, so that a
 /// fresh one is worth a try (feishu-api.md §1).
 pub(crate) fn token_refused(code: i64) -> bool {
@@ -300,6 +321,23 @@ mod tests {
         ];
         for (api, code, expected) in table {
             assert_eq!(judge(api, 400, Some(code), None), expected, "{} {code}", api.as_str());
+        }
+    }
+
+    #[test]
+    fn a_limit_is_the_apps_or_that_of_a_target() {
+        let table = [
+            (429, None, Some(Limit::Api)),
+            (400, Some(99_991_400), Some(Limit::Api)),
+            (400, Some(11_232), Some(Limit::Api)),
+            (400, Some(230_020), Some(Limit::Target)),
+            (400, Some(230_047), Some(Limit::Target)),
+            (400, Some(11_233), Some(Limit::Target)),
+            (400, Some(230_049), None),
+            (500, None, None),
+        ];
+        for (http, code, limit) in table {
+            assert_eq!(limit_hit(http, code), limit, "{http} {code:?}");
         }
     }
 
