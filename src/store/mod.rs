@@ -28,7 +28,10 @@ use crate::domain::{
     MessageId, Person, Phase, RecordedEntry, SourceKind, TimelineEntry,
 };
 
+mod appetite;
 pub mod sqlite;
+
+pub use appetite::Appetite;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +175,8 @@ pub struct Claim {
     pub incident: Option<IncidentId>,
     /// What to do.
     pub job: Job,
+    /// [`NewJob::priority`], or that of the loudest buzz behind it.
+    pub priority: u8,
     /// Stable over retries and restarts: the idempotency key towards Feishu.
     pub uuid: Uuid,
     /// Claims before this one.
@@ -212,6 +217,11 @@ pub enum JobEnd {
         at: Timestamp,
         /// Whether later jobs of its lane go on waiting for it.
         holds_lane: bool,
+    },
+    /// Nothing was done: as if it had not been claimed, but not due before then.
+    PutBack {
+        /// Not before.
+        at: Timestamp,
     },
     /// Still being worked on by the claimer; only the rest of the report counts.
     Held,
@@ -333,8 +343,8 @@ pub trait Store: Send + Sync + 'static {
     /// What happened to an incident, oldest first.
     async fn timeline(&self, id: IncidentId) -> Result<Vec<RecordedEntry>, StoreError>;
 
-    /// Takes jobs that are due: most urgent priority first, within one oldest
-    /// first. Of posts and buzzes of one incident to one place only the oldest
+    /// Takes jobs that are due and fit: most urgent priority first, within one
+    /// oldest first. Of posts and buzzes of one incident to one place only the oldest
     /// is given out, so a buzz never overtakes its card, unless that one was put
     /// off with [`JobEnd::Retry`] not holding its lane; edits and pins wait
     /// for nobody, but an edit only runs once its card is posted (and goes
@@ -345,10 +355,10 @@ pub trait Store: Send + Sync + 'static {
         &self,
         now: Timestamp,
         lease_until: Timestamp,
-        limit: usize,
+        appetite: Appetite,
     ) -> Result<Vec<Claim>, StoreError>;
 
-    /// When the next job becomes claimable, be it because a lease ends; `None`
+    /// When the next job becomes due, be it because a lease ends; `None`
     /// when the outbox is empty.
     async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError>;
 
