@@ -99,13 +99,13 @@ impl Courier {
         let step = (buzz.step + 1, total);
         let text = Content::Text(self.cards.load().buzz_line(incident, values, step, &names));
         let now = self.clock.now();
-        let uuid = &buzz.claim.uuid;
+        let client = self.client_for(buzz.claim);
         let sent = match card {
-            Some(card) => match self.client.reply(now, &card.message, &text, uuid).await {
-                Err(error) if error.verdict == Verdict::MessageGone => self.say(buzz.to, &text, uuid).await?,
+            Some(card) => match client.reply(now, &card.message, &text, &buzz.claim.uuid).await {
+                Err(error) if error.verdict == Verdict::MessageGone => self.say(buzz, &text).await?,
                 other => other.map(|sent| sent.message),
             },
-            None => self.say(buzz.to, &text, uuid).await?,
+            None => self.say(buzz, &text).await?,
         };
         if let Ok(message) = &sent {
             self.store.report(held(buzz.claim, now, message)).await?;
@@ -114,15 +114,11 @@ impl Courier {
     }
 
     /// Sends the line by itself, hanging on no card.
-    async fn say(
-        &self,
-        to: &Destination,
-        text: &Content,
-        uuid: &uuid::Uuid,
-    ) -> Result<Result<MessageId, CallError>, StoreError> {
-        match self.address(to).await {
+    async fn say(&self, buzz: &Buzz<'_>, text: &Content) -> Result<Result<MessageId, CallError>, StoreError> {
+        match self.address(buzz.to).await {
             Ok(Some(address)) => {
-                let sent = self.client.send(self.clock.now(), &address, text, uuid).await;
+                let client = self.client_for(buzz.claim);
+                let sent = client.send(self.clock.now(), &address, text, &buzz.claim.uuid).await;
                 Ok(sent.map(|sent| sent.message))
             }
             Ok(None) => Ok(Err(nowhere())),
@@ -136,7 +132,7 @@ impl Courier {
         let claim = buzz.claim;
         let mut urgent = buzz.urgent;
         loop {
-            match self.client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
+            match self.client_for(claim).urge(self.clock.now(), line, urgent, &known.user_ids()).await {
                 Ok(urged) => {
                     self.metrics.notified(urgent.as_str(), seconds_since(claim.created_at, self.clock.now()));
                     return Ok(self.settle(buzz, urgent, known, &urged.refused));

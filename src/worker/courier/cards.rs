@@ -79,7 +79,7 @@ impl Courier {
         }
         let json = self.render(&incident).await?;
         let now = self.clock.now();
-        match self.client.edit_card(now, &card.message, &json).await {
+        match self.client_for(claim).edit_card(now, &card.message, &json).await {
             Err(error) if error.verdict == Verdict::MessageGone => {
                 self.count_failure(claim, CHANNEL, &error);
                 // Somebody deleted it: it counts as posted at no time.
@@ -112,7 +112,7 @@ impl Courier {
         address: &Address,
         content: &Content,
     ) -> Result<crate::domain::MessageId, CallError> {
-        let sent = self.client.send(self.clock.now(), address, content, &claim.uuid).await?;
+        let sent = self.client_for(claim).send(self.clock.now(), address, content, &claim.uuid).await?;
         Ok(sent.message)
     }
 

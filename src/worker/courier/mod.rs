@@ -1,6 +1,6 @@
 //! The courier: jobs of the outbox → Feishu and Alertmanager, and what came of them back.
 //!
-//! Claims jobs by urgency, carries them out side by side, and reports each in
+//! Claims jobs by urgency, as fast as Feishu allows (`pace`), carries them out side by side, and reports each in
 //! one transaction. The claim is the intent, committed before the call; a claim
 //! that was never reported means that the outcome is unknown.
 //!
@@ -19,6 +19,7 @@
 mod backoff;
 mod buzz;
 mod cards;
+mod pace;
 mod people;
 mod pins;
 mod remind;
@@ -33,6 +34,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use self::pace::Busy;
 use crate::alertmanager;
 use crate::domain::{Clock, Happening, Incident, Job, TimelineEntry};
 use crate::feishu::{CallError, Cards, Client, Verdict};
@@ -44,8 +46,6 @@ use crate::telemetry::Metrics;
 const LEASE: SignedDuration = SignedDuration::from_mins(3);
 /// Pause after the store failed a job.
 const STORE_PAUSE: SignedDuration = SignedDuration::from_secs(1);
-/// Jobs carried out side by side, at most.
-const IN_FLIGHT_MAX: usize = 32;
 /// How often the outbox is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
 /// Pause before an SMS or call whose outcome is unknown is made again.
@@ -108,53 +108,51 @@ impl Courier {
         Self { alertmanager: Some(alertmanager), ..self }
     }
 
-    /// Carries out the jobs that are due, one helping; how many there were.
+    /// Carries out the jobs that can be begun now, one helping; how many there were.
     ///
     /// # Errors
     ///
     /// When the store cannot give out jobs.
     pub async fn turn(&self) -> Result<usize, StoreError> {
-        let claims = self.claim(IN_FLIGHT_MAX).await?;
+        let claims = self.claim(Busy::default()).await?;
         let count = claims.len();
         join_all(claims.into_iter().map(|claim| self.carry_out(claim))).await;
         Ok(count)
     }
 
+    /// When something that waits for Feishu's allowance can go on.
+    pub fn opens_at(&self) -> Option<Timestamp> {
+        self.client.openings(self.clock.now()).next
+    }
+
     /// Works until `stop` turns true, then finishes what is in flight.
     /// A slow call holds up nobody but itself.
     pub async fn run(self: Arc<Self>, signal: Arc<Notify>, mut stop: watch::Receiver<bool>) {
-        let mut in_flight = JoinSet::new();
+        let (mut loud, mut quiet) = (JoinSet::new(), JoinSet::new());
         while !*stop.borrow() {
-            let free = IN_FLIGHT_MAX.saturating_sub(in_flight.len());
-            let claims = if free > 0 { self.claim(free).await } else { Ok(Vec::new()) };
-            let claims = claims.unwrap_or_else(|error| {
+            let busy = Busy { loud: loud.len(), quiet: quiet.len() };
+            let claims = self.claim(busy).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "the outbox cannot be read");
                 Vec::new()
             });
-            let full = claims.len() == free && free > 0;
             for claim in claims {
                 let courier = Arc::clone(&self);
-                in_flight.spawn(async move { courier.carry_out(claim).await });
-            }
-            if full && in_flight.len() < IN_FLIGHT_MAX {
-                continue;
+                let hands = if pace::is_loud(&claim) { &mut loud } else { &mut quiet };
+                hands.spawn(async move { courier.carry_out(claim).await });
             }
             tokio::select! {
                 () = signal.notified() => {}
-                Some(joined) = in_flight.join_next() => log_panic(&joined),
-                () = tokio::time::sleep(POLL) => {}
+                Some(joined) = loud.join_next() => log_panic(&joined),
+                Some(joined) = quiet.join_next() => log_panic(&joined),
+                () = tokio::time::sleep(self.closed_for(POLL)) => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
-        while let Some(joined) = in_flight.join_next().await {
-            log_panic(&joined);
+        for mut hands in [loud, quiet] {
+            while let Some(joined) = hands.join_next().await {
+                log_panic(&joined);
+            }
         }
-    }
-
-    async fn claim(&self, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        let now = self.clock.now();
-        let lease_until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
-        self.store.claim(now, lease_until, limit).await
     }
 
     async fn carry_out(&self, claim: Claim) {
@@ -172,7 +170,12 @@ impl Courier {
             let at = self.clock.now().checked_add(STORE_PAUSE).unwrap_or(Timestamp::MAX);
             Outcome::retry(at, true)
         });
-        if let Err(error) = self.store.report(self.report(&claim, outcome)).await {
+        self.client_for(&claim).finish();
+        self.write_down(&claim, outcome).await;
+    }
+
+    async fn write_down(&self, claim: &Claim, outcome: Outcome) {
+        if let Err(error) = self.store.report(self.report(claim, outcome)).await {
             // The claim runs out and the job is found again, marked as interrupted.
             tracing::error!(job = claim.id.0, kind = claim.job.kind(), %error, "what came of a job cannot be kept");
         }
@@ -217,6 +220,7 @@ impl Courier {
     fn again(&self, claim: &Claim, error: &CallError) -> Option<Outcome> {
         let now = self.clock.now();
         let pause = match error.verdict {
+            Verdict::NotYet(at) => return Some(pace::put_back(at)),
             Verdict::RetryAfter(pause) => backoff::at_least(pause, claim),
             Verdict::Unknown | Verdict::NotSent => backoff::growing(claim),
             Verdict::Credentials => backoff::operator(),
@@ -237,8 +241,11 @@ impl Courier {
         Some(Outcome::retry(at, claim.attempts + 1 < PATIENCE))
     }
 
-    /// Logs and counts a failed call, once.
+    /// Logs and counts a failed call, once. One that was not made yet has not failed.
     fn count_failure(&self, claim: &Claim, channel: &str, error: &CallError) {
+        if matches!(error.verdict, Verdict::NotYet(_)) {
+            return;
+        }
         self.metrics.notification_failed(channel, error.verdict.as_str());
         let incident = claim.incident.map(|id| id.to_string());
         let to = claim.job.to().map(ToString::to_string);
