@@ -28,10 +28,10 @@ use crate::domain::{
     MessageId, Person, Phase, RecordedEntry, SourceKind, TimelineEntry,
 };
 
-mod appetite;
 pub mod sqlite;
+mod taking;
 
-pub use appetite::Appetite;
+pub use taking::{Appetite, JobEnd};
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -203,30 +203,6 @@ pub struct Card {
     pub posted_at: Timestamp,
 }
 
-/// What becomes of a claimed job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobEnd {
-    /// Done, or given up: remove it. An edit whose incident has moved on
-    /// beyond [`Card::shown_version`], and an edit or pin that was asked for
-    /// again meanwhile, stays instead: due at once, as a job of its own
-    /// (no attempts, another uuid).
-    Done,
-    /// Try again then.
-    Retry {
-        /// Not before.
-        at: Timestamp,
-        /// Whether later jobs of its lane go on waiting for it.
-        holds_lane: bool,
-    },
-    /// Nothing was done: as if it had not been claimed, but not due before then.
-    PutBack {
-        /// Not before.
-        at: Timestamp,
-    },
-    /// Still being worked on by the claimer; only the rest of the report counts.
-    Held,
-}
-
 /// How sure one is that a place is pinned for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PinState {
@@ -253,6 +229,8 @@ pub struct Report {
     pub end: JobEnd,
     /// A message that was sent on the way, to be remembered with the job.
     pub sent: Option<MessageId>,
+    /// The deadline of the incident, if triggered, is not after this.
+    pub due_by: Option<Timestamp>,
     /// A card that now shows a version. When the incident has moved on, an edit follows.
     pub card: Option<Card>,
     /// Pins that are now in a state.

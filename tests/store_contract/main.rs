@@ -107,6 +107,7 @@ contract!(
         outbox::the_next_job_tells_when_to_come_again,
         reports::a_retry_keeps_uuid_and_place_in_the_lane,
         reports::a_held_job_keeps_its_lease_and_what_was_sent,
+        reports::a_report_may_bring_the_deadline_forward_but_never_back,
         reports::an_edit_follows_a_card_that_shows_an_old_version,
         reports::a_card_of_unknown_version_is_edited,
         reports::an_edit_given_up_goes_away,

@@ -227,6 +227,7 @@ pub(crate) fn ended(job: JobId, second: i64, end: JobEnd) -> Report {
         at: at(second),
         end,
         sent: None,
+        due_by: None,
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),

@@ -19,6 +19,7 @@ mod cards;
 mod delivery;
 mod ladder;
 mod life;
+mod refusals;
 mod review;
 mod silences;
 mod world;

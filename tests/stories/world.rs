@@ -151,7 +151,7 @@ impl World {
         Engine::new(self.store(), self.rules.clone(), self.metrics.clone(), Arc::new(Notify::new()))
     }
 
-    fn courier(&self) -> Courier {
+    pub(crate) fn courier(&self) -> Courier {
         let zone = TimeZone::get("Asia/Shanghai").unwrap();
         let (cards, _) = Cards::new(Locale::En, zone, &self.templates);
         let cards = Arc::new(ArcSwap::from_pointee(cards));

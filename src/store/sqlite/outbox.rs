@@ -156,6 +156,13 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
     let incident = job.owner.map(IncidentId);
     if let Some(incident) = incident {
         incidents::record(conn, incident, &report.timeline)?;
+        if let Some(due_by) = report.due_by
+            && incidents::hurry(conn, incident, due_by)?
+        {
+            for to in cards::places(conn, incident)? {
+                refresh(conn, incident, to, report.at)?;
+            }
+        }
         if let Some(card) = &report.card {
             cards::save(conn, incident, card)?;
             follow_card(conn, incident, card.shown_version, &card.to, report.at)?;

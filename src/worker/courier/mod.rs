@@ -19,11 +19,13 @@
 mod backoff;
 mod buzz;
 mod cards;
+mod forms;
 mod pace;
 mod people;
 mod pins;
 mod remind;
 mod silence;
+mod unreached;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,11 +74,20 @@ struct Outcome {
     timeline: Vec<Happening>,
     /// More work, and how long it waits.
     follow_ups: Vec<(Job, SignedDuration)>,
+    /// When the ladder must climb on at the latest.
+    due_by: Option<Timestamp>,
 }
 
 impl Outcome {
     fn done() -> Self {
-        Self { end: JobEnd::Done, card: None, pins: Vec::new(), timeline: Vec::new(), follow_ups: Vec::new() }
+        Self {
+            end: JobEnd::Done,
+            card: None,
+            pins: Vec::new(),
+            timeline: Vec::new(),
+            follow_ups: Vec::new(),
+            due_by: None,
+        }
     }
 
     fn retry(at: Timestamp, holds_lane: bool) -> Self {
@@ -200,6 +211,7 @@ impl Courier {
             at,
             end: outcome.end,
             sent: None,
+            due_by: outcome.due_by,
             card: outcome.card,
             pins: outcome.pins,
             timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),

@@ -81,6 +81,7 @@ impl Courier {
             at: self.clock.now(),
             end: JobEnd::Held,
             sent: None,
+            due_by: None,
             card: None,
             pins: people.iter().map(|p| (p.clone(), PinState::Unsure)).collect(),
             timeline: Vec::new(),

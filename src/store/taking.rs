@@ -1,6 +1,8 @@
-//! How much work somebody is ready to take from the outbox.
+//! Taking jobs from the outbox, and giving them back.
 
 use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 
 use crate::domain::{Destination, Headroom};
 
@@ -28,4 +30,28 @@ impl Appetite {
             place: Headroom::PLENTY,
         }
     }
+}
+
+/// What becomes of a claimed job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobEnd {
+    /// Done, or given up: remove it. An edit whose incident has moved on
+    /// beyond [`Card::shown_version`](super::Card::shown_version), and an edit or pin that was asked for
+    /// again meanwhile, stays instead: due at once, as a job of its own
+    /// (no attempts, another uuid).
+    Done,
+    /// Try again then.
+    Retry {
+        /// Not before.
+        at: Timestamp,
+        /// Whether later jobs of its lane go on waiting for it.
+        holds_lane: bool,
+    },
+    /// Nothing was done: as if it had not been claimed, but not due before then.
+    PutBack {
+        /// Not before.
+        at: Timestamp,
+    },
+    /// Still being worked on by the claimer; only the rest of the report counts.
+    Held,
 }
