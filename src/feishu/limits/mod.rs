@@ -19,38 +19,31 @@
 //! # Invariants
 //!
 //! * In no window, wherever it begins, are more calls admitted than the
-//!   [`Allowance`] says. Windows are stretched by [`SLACK`], for calls that were
-//!   longer on their way than the one after them.
+//!   [`Allowance`] says. A call that is booked counts in all of them until it is
+//!   made. Windows are stretched by [`SLACK`](log::SLACK), for calls that were
+//!   longer on their way than those a window later.
 //! * A refusal for speed closes that API (or that target) to all, as long as
-//!   Feishu asks for. Each makes the rate a quarter smaller, down to a tenth;
-//!   a minute without one gives back a twentieth of the whole. So a tenant that
-//!   grants less than the documented rates is found out and lived with.
+//!   Feishu asks for. The second within a minute, and each after it, makes the
+//!   rate a quarter smaller, down to a tenth; a minute without one gives back a
+//!   twentieth of the whole. So a tenant that grants less than the documented
+//!   rates is found out and lived with, and a stray refusal costs a moment.
 //!
 //! The order of those who wait is the store's business, waiting the courier's.
 
-use std::collections::{BTreeMap, VecDeque};
+mod log;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::log::{Log, Terms, after};
 use super::verdict::Api;
 use crate::domain::{Destination, Headroom, JobId, MessageId, Urgent};
 
-/// How much longer than documented a window is taken to be.
-const SLACK: SignedDuration = SignedDuration::from_millis(30);
 /// Added to the pause that Feishu asks for, which it counts from its answer and
 /// we from our question.
 const GRACE: SignedDuration = SignedDuration::from_millis(200);
-/// Shares are counted in thousandths.
-const WHOLE: u32 = 1000;
-/// What is left of the rate, at least, however often Feishu refuses.
-const LEAST: u32 = WHOLE / 10;
-/// What a minute without a refusal gives back.
-const EASE: u32 = WHOLE / 20;
-const EASE_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// A step back of the clock by less than this is two callers' disorder; by more,
-/// somebody has set it.
-const DISORDER: SignedDuration = SignedDuration::from_secs(1);
 
 /// So many calls within so long, wherever one begins to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +150,7 @@ pub(crate) struct Pacer {
     apis: BTreeMap<Api, Log>,
     targets: BTreeMap<Target, Log>,
     /// Calls that were admitted for jobs before they are made.
-    booked: BTreeMap<JobId, Api>,
+    booked: BTreeMap<JobId, (Api, Option<Target>)>,
 }
 
 impl Pacer {
@@ -167,6 +160,33 @@ impl Pacer {
 
     /// Admits a call, or says when to ask again.
     pub(crate) fn admit(&mut self, now: Timestamp, ask: &Ask<'_>) -> Admission {
+        self.pass(now, ask, |log| log.count(now))
+    }
+
+    /// Admits the first call of a job before the job is begun.
+    pub(crate) fn book(&mut self, now: Timestamp, job: JobId, ask: &Ask<'_>) -> Admission {
+        let admission = self.pass(now, ask, |log| log.booked += 1);
+        if admission == Admission::Now {
+            self.booked.insert(job, (ask.api, ask.target.cloned()));
+        }
+        admission
+    }
+
+    /// [`admit`](Self::admit), unless the call is the one that was booked for the job.
+    pub(crate) fn admit_for(&mut self, now: Timestamp, job: JobId, ask: &Ask<'_>) -> Admission {
+        if self.booked.get(&job).is_some_and(|(api, _)| *api == ask.api) {
+            self.release(job, |log| log.count(now));
+            return Admission::Now;
+        }
+        self.admit(now, ask)
+    }
+
+    /// The job is over, whether or not it made the call that was booked for it.
+    pub(crate) fn finish(&mut self, job: JobId) {
+        self.release(job, |_| {});
+    }
+
+    fn pass(&mut self, now: Timestamp, ask: &Ask<'_>, count: impl Fn(&mut Log)) -> Admission {
         let api = self.apis.entry(ask.api).or_default();
         api.keep_up(now, &self.allowance.api);
         let mut at = api.free_at(now, &Terms::of_api(&self.allowance, ask.api, ask.urgent));
@@ -178,34 +198,18 @@ impl Pacer {
         if at > now {
             return Admission::At(at);
         }
-        api.count(now);
-        if let Some(target) = target {
-            target.count(now);
-        }
+        [Some(api), target].into_iter().flatten().for_each(count);
         Admission::Now
     }
 
-    /// Admits the first call of a job before the job is begun.
-    pub(crate) fn book(&mut self, now: Timestamp, job: JobId, ask: &Ask<'_>) -> Admission {
-        let admission = self.admit(now, ask);
-        if admission == Admission::Now {
-            self.booked.insert(job, ask.api);
+    fn release(&mut self, job: JobId, then: impl Fn(&mut Log)) {
+        let Some((api, target)) = self.booked.remove(&job) else { return };
+        let api = self.apis.get_mut(&api);
+        let target = target.and_then(|target| self.targets.get_mut(&target));
+        for log in [api, target].into_iter().flatten() {
+            log.booked = log.booked.saturating_sub(1);
+            then(log);
         }
-        admission
-    }
-
-    /// [`admit`](Self::admit), unless the call is the one that was booked for the job.
-    pub(crate) fn admit_for(&mut self, now: Timestamp, job: JobId, ask: &Ask<'_>) -> Admission {
-        if self.booked.get(&job) == Some(&ask.api) {
-            self.booked.remove(&job);
-            return Admission::Now;
-        }
-        self.admit(now, ask)
-    }
-
-    /// The job is over, whether or not it made the call that was booked for it.
-    pub(crate) fn finish(&mut self, job: JobId) {
-        self.booked.remove(&job);
     }
 
     /// Feishu has refused a call for its speed.
@@ -252,145 +256,6 @@ impl Pacer {
             place: target(&Log::default()),
         }
     }
-}
-
-/// On what terms somebody may call.
-struct Terms<'a> {
-    rates: &'a [Rate],
-    /// The part of each rate, in thousandths.
-    share: u32,
-    /// Whether to keep a distance to the call before once half is used.
-    spread: bool,
-}
-
-impl<'a> Terms<'a> {
-    fn of_api(allowance: &'a Allowance, api: Api, urgent: Urgent) -> Self {
-        let share = match urgent {
-            Urgent::Phone | Urgent::Sms => WHOLE,
-            _ if !api.serves_pages() => WHOLE,
-            Urgent::App => WHOLE * 96 / 100,
-            Urgent::None => WHOLE * 90 / 100,
-        };
-        Self { rates: &allowance.api, share, spread: false }
-    }
-
-    fn of_target(allowance: &'a Allowance, urgent: Urgent) -> Self {
-        Self { rates: &allowance.target, share: WHOLE, spread: urgent <= Urgent::App }
-    }
-}
-
-/// The calls of the last minute, oldest first, and how Feishu took them.
-#[derive(Debug)]
-struct Log {
-    calls: VecDeque<Timestamp>,
-    closed_until: Timestamp,
-    /// What Feishu seems to grant of the documented rates, in thousandths.
-    granted: u32,
-    /// When that last changed.
-    changed_at: Timestamp,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        let long_ago = Timestamp::MIN;
-        Self { calls: VecDeque::new(), closed_until: long_ago, granted: WHOLE, changed_at: long_ago }
-    }
-}
-
-impl Log {
-    /// Forgets what no window reaches, recovers, and gets over a clock that was set back.
-    fn keep_up(&mut self, now: Timestamp, rates: &[Rate]) {
-        if self.calls.back().is_some_and(|last| last.duration_since(now) > DISORDER) {
-            self.calls.iter_mut().for_each(|at| *at = now.min(*at));
-            self.closed_until = now.min(self.closed_until);
-            self.changed_at = now.min(self.changed_at);
-        }
-        let longest = rates.iter().map(|rate| window(*rate)).max().unwrap_or_default();
-        while self.calls.front().is_some_and(|at| after(*at, longest) <= now) {
-            self.calls.pop_front();
-        }
-        while self.granted < WHOLE && after(self.changed_at, EASE_EVERY) <= now {
-            self.granted = (self.granted + EASE).min(WHOLE);
-            self.changed_at = after(self.changed_at, EASE_EVERY);
-        }
-    }
-
-    fn count(&mut self, now: Timestamp) {
-        let last = self.calls.back().copied().unwrap_or(now);
-        self.calls.push_back(now.max(last));
-    }
-
-    /// Calls that were under way when it was closed already say nothing new.
-    fn close(&mut self, now: Timestamp, until: Timestamp) {
-        if now >= self.closed_until {
-            self.granted = (self.granted * 3 / 4).max(LEAST);
-        }
-        self.closed_until = self.closed_until.max(until);
-        self.changed_at = self.changed_at.max(self.closed_until);
-    }
-
-    fn is_idle(&self, now: Timestamp) -> bool {
-        self.calls.is_empty() && self.closed_until <= now && self.granted == WHOLE
-    }
-
-    fn most(&self, rate: Rate, terms: &Terms<'_>) -> usize {
-        let share = u64::from(terms.share) * u64::from(self.granted) / u64::from(WHOLE);
-        let most = u64::from(rate.calls) * share / u64::from(WHOLE);
-        usize::try_from(most).unwrap_or(usize::MAX).max(1)
-    }
-
-    /// Calls that still count.
-    fn inside(&self, now: Timestamp, window: SignedDuration) -> usize {
-        self.calls.len() - self.calls.partition_point(|at| after(*at, window) <= now)
-    }
-
-    /// When quiet work may be next, as far as the distance to the last call goes.
-    fn spread_until(&self, window: SignedDuration, most: usize) -> Timestamp {
-        let parts = i32::try_from(most).unwrap_or(i32::MAX).saturating_mul(4);
-        let distance = window.saturating_mul(3).checked_div(parts).unwrap_or(window);
-        self.calls.back().map_or(Timestamp::MIN, |last| after(*last, distance))
-    }
-
-    /// When one more call is welcome on these terms; not after `now`: at once.
-    fn free_at(&self, now: Timestamp, terms: &Terms<'_>) -> Timestamp {
-        let mut at = now.max(self.closed_until);
-        for rate in terms.rates {
-            let (most, window) = (self.most(*rate, terms), window(*rate));
-            if let Some(oldest) = self.calls.len().checked_sub(most).and_then(|n| self.calls.get(n)) {
-                at = at.max(after(*oldest, window));
-            }
-            if terms.spread && self.inside(now, window) > most / 2 {
-                at = at.max(self.spread_until(window, most));
-            }
-        }
-        at
-    }
-
-    /// How many calls are welcome at once on these terms.
-    fn room(&self, now: Timestamp, terms: &Terms<'_>) -> usize {
-        if self.closed_until > now {
-            return 0;
-        }
-        let room = terms.rates.iter().map(|rate| {
-            let (most, window) = (self.most(*rate, terms), window(*rate));
-            let inside = self.inside(now, window);
-            let left = most.saturating_sub(inside);
-            match (most / 2).checked_sub(inside) {
-                _ if !terms.spread => left,
-                Some(free) => left.min(free + 1),
-                None => left.min(usize::from(self.spread_until(window, most) <= now)),
-            }
-        });
-        room.min().unwrap_or(usize::MAX)
-    }
-}
-
-fn window(rate: Rate) -> SignedDuration {
-    rate.within.saturating_add(SLACK)
-}
-
-fn after(at: Timestamp, span: SignedDuration) -> Timestamp {
-    at.checked_add(span).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

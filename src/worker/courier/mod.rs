@@ -167,6 +167,7 @@ impl Courier {
     }
 
     async fn carry_out(&self, claim: Claim) {
+        let leave = self.leave(&claim);
         let outcome = match &claim.job {
             Job::Post { to } => self.post(&claim, to).await,
             Job::Edit { to } => self.edit(&claim, to).await,
@@ -181,7 +182,7 @@ impl Courier {
             let at = self.clock.now().checked_add(STORE_PAUSE).unwrap_or(Timestamp::MAX);
             Outcome::retry(at, true)
         });
-        self.client_for(&claim).finish();
+        drop(leave);
         self.write_down(&claim, outcome).await;
     }
 
@@ -250,7 +251,14 @@ impl Courier {
             | Verdict::GiveUp => return None,
         };
         let at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-        Some(Outcome::retry(at, claim.attempts + 1 < PATIENCE))
+        let outcome = Outcome::retry(at, claim.attempts + 1 < PATIENCE);
+        // Once is enough: an outage would fill the timeline.
+        Some(match claim.attempts {
+            0 => {
+                outcome.note(cards::failed(claim, claim.job.kind(), &error.to_string(), "it is tried again"))
+            }
+            _ => outcome,
+        })
     }
 
     /// Logs and counts a failed call, once. One that was not made yet has not failed.
@@ -261,7 +269,12 @@ impl Courier {
         self.metrics.notification_failed(channel, error.verdict.as_str());
         let incident = claim.incident.map(|id| id.to_string());
         let to = claim.job.to().map(ToString::to_string);
-        tracing::warn!(incident, to, attempt = claim.attempts + 1, %error, "Feishu refused");
+        let attempt = claim.attempts + 1;
+        if error.verdict.needs_operator() {
+            tracing::error!(incident, to, attempt, %error, "Feishu refused, and will until an operator mends it");
+        } else {
+            tracing::warn!(incident, to, attempt, %error, "Feishu refused");
+        }
     }
 }
 

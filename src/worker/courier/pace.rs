@@ -85,6 +85,11 @@ impl Courier {
         claim.job.to().map_or_else(|| self.client.clone(), |to| self.client.for_job(claim.id, urgent, to))
     }
 
+    /// Frees what was booked for the job when it is over, however it ends.
+    pub(super) fn leave(&self, claim: &Claim) -> Leave {
+        Leave(self.client_for(claim))
+    }
+
     fn book(&self, now: Timestamp, claim: &Claim) -> Result<(), Timestamp> {
         let first = first_call(claim, self.urgent_via);
         first.map_or(Ok(()), |api| self.client_for(claim).book(now, api))
@@ -92,6 +97,15 @@ impl Courier {
 
     async fn put_back(&self, claim: &Claim, at: Timestamp) {
         self.write_down(claim, put_back(at)).await;
+    }
+}
+
+/// Held while a job is carried out.
+pub(super) struct Leave(Client);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 
