@@ -10,6 +10,7 @@
 mod action;
 mod alert;
 mod clock;
+mod headroom;
 mod heartbeat;
 mod ids;
 mod incident;
@@ -23,6 +24,7 @@ mod timeline;
 pub use action::{Action, Actor, Answer, Via};
 pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, OWN_SOURCE, SourceKind};
 pub use clock::Clock;
+pub use headroom::Headroom;
 pub use heartbeat::Heartbeat;
 pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
 pub use incident::{Hold, Incident, Ladder, Listing, Member, MemberState, Phase, Response, Standing};

@@ -35,6 +35,16 @@ impl Urgent {
         }
     }
 
+    /// How loud work of a [priority](super::Job::priority) is.
+    pub fn of_priority(priority: u8) -> Self {
+        match priority {
+            0 => Self::Phone,
+            1 => Self::Sms,
+            2 => Self::App,
+            _ => Self::None,
+        }
+    }
+
     /// Reads the word back; `None` for any other.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|u| u.as_str() == word)

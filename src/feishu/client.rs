@@ -4,6 +4,8 @@
 //!
 //! * Nothing is repeated, but for one thing: a call refused because of its
 //!   token is made once more with a fresh one. Nothing waits.
+//! * No call is made beyond the allowance (`limits`): it fails with
+//!   [`Verdict::NotYet`] instead.
 //! * The body decides, whatever the HTTP status (feishu-api.md §1). Redirects
 //!   are not followed, answers are read up to [`ANSWER_BYTES_MAX`].
 //! * Neither the app secret nor a token appears in an error or a `Debug`, even
@@ -13,7 +15,7 @@
 //! what an answer means in `verdict`; when to try again by the caller.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -24,7 +26,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::errand::Errand;
 use super::error::CallError;
+use super::limits::{Allowance, Pacer};
 use super::token::{Fetched, TokenKeeper};
 use super::verdict::{Api, Verdict, judge, token_refused};
 use crate::wire::{self, Lost, Unanswered};
@@ -68,18 +72,21 @@ pub enum ClientError {
     Http(String),
 }
 
-/// A client of one Feishu app. Cheap to clone; clones share the token and the connections.
+/// A client of one Feishu app. Cheap to clone; clones share the token, the
+/// connections and the allowance.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) errand: Option<Errand>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     http: reqwest::Client,
     base: Url,
     app_id: String,
     app_secret: SecretString,
     tokens: TokenKeeper,
+    pub(super) pacer: Mutex<Pacer>,
     observer: Arc<dyn Observer>,
 }
 
@@ -109,11 +116,13 @@ impl Client {
         let http = wire::client(config.timeout, config.connect_timeout).map_err(ClientError::Http)?;
         let (app_id, app_secret) = (config.app_id, config.app_secret);
         let tokens = TokenKeeper::default();
-        Ok(Self { inner: Arc::new(Inner { http, base, app_id, app_secret, tokens, observer }) })
+        let pacer = Mutex::new(Pacer::new(Allowance::documented()));
+        let inner = Inner { http, base, app_id, app_secret, tokens, pacer, observer };
+        Ok(Self { inner: Arc::new(inner), errand: None })
     }
 
     /// Makes a call with a token and returns the whole answer, whose code is 0.
-    pub(crate) async fn call(&self, now: Timestamp, call: &Call<'_>) -> Result<Value, CallError> {
+    pub(super) async fn call_admitted(&self, now: Timestamp, call: &Call<'_>) -> Result<Value, CallError> {
         let token = self.token(now).await?;
         let refused = match self.inner.exchange(call, Some(&token)).await {
             Err(error) if error.code.is_some_and(token_refused) => error,

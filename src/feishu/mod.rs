@@ -10,6 +10,7 @@
 //!
 //! * No call waits or is repeated here (but once, for a refused token): whether
 //!   and when to try again is the courier's business.
+//! * No call is made beyond Feishu's documented rates; what would be fails at once.
 //! * Whatever an alert says, a card is valid, within Feishu's limits, and no
 //!   text of an alert acts in it as mention, link or markup.
 //! * The app secret and tokens are never printed.
@@ -21,8 +22,10 @@ mod cards;
 mod client;
 mod custom_bot;
 mod directory;
+mod errand;
 mod error;
 mod ids;
+mod limits;
 pub mod listening;
 pub mod long_connection;
 mod messages;
@@ -37,7 +40,10 @@ pub use custom_bot::{BotError, CustomBot};
 pub use directory::BotInfo;
 pub use error::CallError;
 pub use ids::{UserId, UserIdKind};
+pub(crate) use limits::Openings;
+pub use limits::{Allowance, Rate};
 pub use messages::{Address, Content, Placed, Sent};
 pub use pins::{Pinned, Place};
 pub use urgent::{UrgeFailed, Urged};
+pub(crate) use verdict::Api;
 pub use verdict::Verdict;

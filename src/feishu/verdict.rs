@@ -9,8 +9,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::limits::Limit;
+
 /// The calls we make, as the verdict table and the metrics name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Api {
     Token,
     BotInfo,
@@ -41,6 +45,11 @@ impl Api {
             Self::LongConnection => "long_connection",
         }
     }
+
+    /// Whether a page may have to pass through it.
+    pub(crate) fn serves_pages(self) -> bool {
+        !matches!(self, Self::EditCard | Self::Pin)
+    }
 }
 
 /// What a failed call means.
@@ -48,6 +57,8 @@ impl Api {
 pub enum Verdict {
     /// Refused for now, surely not done: repeat after this long at the earliest.
     RetryAfter(Duration),
+    /// Our part of Feishu's allowance is used up until then: no call was made.
+    NotYet(Timestamp),
     /// It may or may not have been done: timeout, reset, 5xx, or an answer that
     /// is none. Safe to repeat where the call is idempotent (same uuid, edits, pins).
     Unknown,
@@ -83,10 +94,26 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether it will go on like this until somebody changes a setting, a
+    /// permission, a quota or the rules (feishu-api.md §11).
+    pub fn needs_operator(self) -> bool {
+        matches!(
+            self,
+            Self::Credentials
+                | Self::Forbidden
+                | Self::NotInChat
+                | Self::ChatGone
+                | Self::PersonGone
+                | Self::QuotaUsedUp
+                | Self::ContentRefused
+        )
+    }
+
     /// The word for it in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RetryAfter(_) => "rate_limited",
+            Self::NotYet(_) => "not_yet",
             Self::Unknown => "unknown",
             Self::NotSent => "unreachable",
             Self::Credentials => "credentials",
@@ -144,7 +171,7 @@ const ROWS: &[Row] = &[
     (ANY, 10_012..=10_015, Verdict::Credentials),
     (ANY, 20_002..=20_002, Verdict::Credentials),
     (ANY, 99_991_543..=99_991_543, Verdict::Credentials),
-    (ANY, 99_991_661..=99_991_664, Verdict::Credentials),
+    (ANY, 99_991_661..=99_991_665, Verdict::Credentials),
     (ANY, 99_991_671..=99_991_671, Verdict::Credentials),
     (ANY, 99_991_673..=99_991_673, Verdict::Credentials),
     (ANY, 230_006..=230_006, Verdict::Credentials),
@@ -158,17 +185,19 @@ const ROWS: &[Row] = &[
     (ANY, 99_991_676..=99_991_676, Verdict::Forbidden),
     (ANY, 230_018..=230_018, Verdict::Forbidden),
     (ANY, 230_027..=230_027, Verdict::Forbidden),
-    (ANY, 230_035..=230_035, Verdict::Forbidden),
+    (ANY, 230_035..=230_036, Verdict::Forbidden),
     (ANY, 230_038..=230_038, Verdict::Forbidden),
     (ANY, 230_046..=230_046, Verdict::Forbidden),
     (ANY, 230_052..=230_053, Verdict::Forbidden),
     (ANY, 230_075..=230_075, Verdict::Forbidden),
     (ANY, 230_098..=230_098, Verdict::Forbidden),
+    (ANY, 232_010..=232_010, Verdict::Forbidden),
     (ANY, 232_014..=232_014, Verdict::Forbidden),
     (ANY, 232_017..=232_017, Verdict::Forbidden),
     // Whom and where.
     (ANY, 230_001..=230_001, Verdict::TargetInvalid),
     (ANY, 230_034..=230_034, Verdict::TargetInvalid),
+    (ANY, 232_006..=232_006, Verdict::TargetInvalid),
     (ANY, 41_012..=41_012, Verdict::TargetInvalid),
     (ANY, 99_992_350..=99_992_369, Verdict::TargetInvalid),
     (ANY, 230_002..=230_002, Verdict::NotInChat),
@@ -222,6 +251,15 @@ fn look_up(api: Api, code: i64) -> Verdict {
     ROWS.iter().find(named).or_else(|| ROWS.iter().find(any)).map_or(unnamed, |row| row.2)
 }
 
+/// Whose limit a refusal speaks of; `None`: it is not about speed.
+pub(crate) fn limit_hit(http: u16, code: Option<i64>) -> Option<Limit> {
+    match (http, code) {
+        (429, _) | (_, Some(99_991_400 | 11_232)) => Some(Limit::Api),
+        (_, Some(230_020 | 230_047 | 11_233)) => Some(Limit::Target),
+        _ => None,
+    }
+}
+
 /// Whether the code says that the tenant token was not accepted, so that a
 /// fresh one is worth a try (feishu-api.md §1).
 pub(crate) fn token_refused(code: i64) -> bool {
@@ -256,16 +294,16 @@ mod tests {
         let table: &[(&[i64], Verdict)] = &[
             (&[230_020], RetryAfter(Duration::from_millis(300))),
             (&[2200, 232_096, 230_047, 232_019, 11_232, 11_233, 230_049, 18_121], RetryAfter(PAUSE)),
-            (&[99_991_661, 99_991_663, 99_991_664, 99_991_671], Credentials),
+            (&[99_991_661, 99_991_663, 99_991_664, 99_991_665, 99_991_671], Credentials),
             (&[99_991_668, 99_991_677, 99_991_679], GiveUp),
             (&[10_003, 10_012, 10_013, 10_014, 10_015, 99_991_543, 20_002], Credentials),
             (&[99_991_662, 99_991_673, 232_034, 230_006, 232_025, 234_007], Credentials),
             (&[99_991_672, 99_991_676, 99_991_401, 99_991_403], Forbidden),
             (&[99_991_201, 99_991_301, 99_992_402, 9499], GiveUp),
-            (&[230_001, 230_034, 99_992_351, 99_992_360, 99_992_364, 41_012], TargetInvalid),
+            (&[230_001, 230_034, 232_006, 99_992_351, 99_992_360, 99_992_364, 41_012], TargetInvalid),
             (&[230_002, 232_011], NotInChat),
             (&[230_013, 230_029, 41_050], PersonGone),
-            (&[230_018, 230_035, 230_038, 230_046, 230_053, 232_014, 232_017], Forbidden),
+            (&[230_018, 230_035, 230_036, 230_038, 232_010, 230_046, 230_053, 232_014, 232_017], Forbidden),
             (&[230_022, 230_028], ContentRefused),
             (&[230_025, 19_036, 100_000], TooLong),
             (&[230_099, 100_290, 11_310, 200_380, 200_381, 200_550, 200_570], CardRejected),
@@ -304,6 +342,48 @@ mod tests {
         for (api, code, expected) in table {
             assert_eq!(judge(api, 400, Some(code), None), expected, "{} {code}", api.as_str());
         }
+    }
+
+    #[test]
+    fn a_limit_is_the_apps_or_that_of_a_target() {
+        let table = [
+            (429, None, Some(Limit::Api)),
+            (400, Some(99_991_400), Some(Limit::Api)),
+            (400, Some(11_232), Some(Limit::Api)),
+            (400, Some(230_020), Some(Limit::Target)),
+            (400, Some(230_047), Some(Limit::Target)),
+            (400, Some(11_233), Some(Limit::Target)),
+            (400, Some(230_049), None),
+            (500, None, None),
+        ];
+        for (http, code, limit) in table {
+            assert_eq!(limit_hit(http, code), limit, "{http} {code:?}");
+        }
+    }
+
+    #[test]
+    fn each_row_decides_for_its_calls() {
+        for (calls, codes, verdict) in ROWS {
+            let all = if calls.is_empty() { ALL.as_slice() } else { *calls };
+            for api in all {
+                for code in [*codes.start(), *codes.end()] {
+                    let named = |row: &&Row| row.0.contains(api) && row.1.contains(&code);
+                    let expected = ROWS.iter().find(named).map_or(*verdict, |row| row.2);
+                    assert_eq!(look_up(*api, code), expected, "{} {code}", api.as_str());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_operator_is_called_where_only_an_operator_can_help() {
+        let codes = |code| look_up(Api::Send, code).needs_operator();
+        assert!(
+            [99_991_672, 99_991_401, 99_991_662, 230_002, 230_013, 230_024, 230_028, 232_009]
+                .into_iter()
+                .all(codes)
+        );
+        assert!(![230_020, 230_099, 230_110, 230_023, 230_001, 424_242].into_iter().any(codes));
     }
 
     #[test]

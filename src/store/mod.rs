@@ -30,6 +30,9 @@ use crate::domain::{
 
 mod commit;
 pub mod sqlite;
+mod taking;
+
+pub use taking::{Appetite, JobEnd};
 
 pub use commit::{Change, Commit, HeartbeatChange, NewJob, PinChange};
 
@@ -105,6 +108,8 @@ pub struct Claim {
     pub incident: Option<IncidentId>,
     /// What to do.
     pub job: Job,
+    /// [`NewJob::priority`], or that of the loudest buzz behind it.
+    pub priority: u8,
     /// Stable over retries and restarts: the idempotency key towards Feishu.
     pub uuid: Uuid,
     /// Claims before this one.
@@ -129,25 +134,6 @@ pub struct Card {
     pub shown_version: u64,
     /// When it was posted; cards older than 13 days are posted anew.
     pub posted_at: Timestamp,
-}
-
-/// What becomes of a claimed job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobEnd {
-    /// Done, or given up: remove it. An edit whose incident has moved on
-    /// beyond [`Card::shown_version`], and an edit or pin that was asked for
-    /// again meanwhile, stays instead: due at once, as a job of its own
-    /// (no attempts, another uuid).
-    Done,
-    /// Try again then.
-    Retry {
-        /// Not before.
-        at: Timestamp,
-        /// Whether later jobs of its lane go on waiting for it.
-        holds_lane: bool,
-    },
-    /// Still being worked on by the claimer; only the rest of the report counts.
-    Held,
 }
 
 /// How sure one is that a place is pinned for a person.
@@ -176,6 +162,8 @@ pub struct Report {
     pub end: JobEnd,
     /// A message that was sent on the way, to be remembered with the job.
     pub sent: Option<MessageId>,
+    /// The deadline of the incident, if triggered, is not after this.
+    pub due_by: Option<Timestamp>,
     /// A card that now shows a version. When the incident has moved on, an edit follows.
     pub card: Option<Card>,
     /// Pins that are now in a state.
@@ -276,8 +264,8 @@ pub trait Store: Send + Sync + 'static {
     /// What happened to an incident, oldest first.
     async fn timeline(&self, id: IncidentId) -> Result<Vec<RecordedEntry>, StoreError>;
 
-    /// Takes jobs that are due: most urgent priority first, within one oldest
-    /// first. Of posts and buzzes of one incident to one place only the oldest
+    /// Takes jobs that are due and fit: most urgent priority first, within one
+    /// oldest first. Of posts and buzzes of one incident to one place only the oldest
     /// is given out, so a buzz never overtakes its card, unless that one was put
     /// off with [`JobEnd::Retry`] not holding its lane; edits and pins wait
     /// for nobody, but an edit only runs once its card is posted (and goes
@@ -288,10 +276,10 @@ pub trait Store: Send + Sync + 'static {
         &self,
         now: Timestamp,
         lease_until: Timestamp,
-        limit: usize,
+        appetite: Appetite,
     ) -> Result<Vec<Claim>, StoreError>;
 
-    /// When the next job becomes claimable, be it because a lease ends; `None`
+    /// When the next job becomes due, be it because a lease ends; `None`
     /// when the outbox is empty.
     async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError>;
 

@@ -8,7 +8,8 @@
 //!
 //! # Invariants
 //!
-//! * Only the engine writes standings; only the courier calls Feishu, but for
+//! * Only the engine writes standings, but that a report may bring a deadline
+//!   forward; only the courier calls Feishu, but for
 //!   the long connection, which Feishu talks over.
 //! * No transaction spans a network call.
 //! * Engine and courier work in turns that are given the time. A turn that dies half-way left

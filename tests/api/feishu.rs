@@ -332,6 +332,23 @@ fn the_bot_knows_itself() {
 }
 
 #[test]
+fn after_a_429_that_api_is_left_alone_as_long_as_feishu_asks() {
+    run(async {
+        let world = World::new();
+        world.fault(Api::Send, 1, Outcome::RateLimited { reset_s: 7 });
+        let first = world.post(&text(), &Uuid::new_v4()).await.unwrap_err();
+        assert_eq!(first.verdict, Verdict::RetryAfter(Duration::from_secs(7)));
+        let second = world.post(&text(), &Uuid::new_v4()).await.unwrap_err();
+        let Verdict::NotYet(at) = second.verdict else { panic!("{second}") };
+        assert!(at.duration_since(world.now()) >= SignedDuration::from_secs(7), "{at}");
+        assert_eq!(world.calls(Api::Send), 1, "no call was made");
+        world.client.bot_info(world.now()).await.unwrap();
+        *world.clock.0.lock().unwrap() = at;
+        world.post(&text(), &Uuid::new_v4()).await.unwrap();
+    });
+}
+
+#[test]
 fn what_goes_wrong_gets_its_verdict() {
     run(async {
         let world = World::new();
@@ -355,6 +372,7 @@ fn what_goes_wrong_gets_its_verdict() {
             let error = world.post(&text(), &Uuid::new_v4()).await.unwrap_err();
             assert_eq!((error.verdict, error.http, error.code), (verdict, http, code), "{outcome:?}");
             assert_eq!(world.calls(Api::Send), world.feishu.calls().len() - 1, "nothing is repeated");
+            world.clock.turn(SignedDuration::from_secs(10));
         }
         world.fault(Api::Send, 1, refused(230_002));
         let error = world.post(&text(), &Uuid::new_v4()).await.unwrap_err();

@@ -25,6 +25,7 @@ mod load;
 mod machine;
 mod matching;
 mod memory;
+mod pace;
 mod pager;
 mod payload;
 mod reference;
@@ -40,12 +41,13 @@ fn main() {
         return;
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("ingest", ingest::run),
         ("latency", latency::run),
         ("matching", matching::run),
         ("decoding", decoding::run),
         ("memory", memory::run),
+        ("pace", pace::run),
     ];
     for name in &wanted {
         assert!(parts.iter().any(|(part, _)| part == name), "no part is called {name}");

@@ -15,10 +15,10 @@ use crate::sender::{Sender, cards_of};
 
 const KILLS: usize = 10;
 /// Alert groups let in per life of a process.
-const GROUPS: usize = 40;
+const GROUPS: usize = 12;
 /// Groups of a life after which, at the latest, it is killed. Fewer than are let
 /// in, so that the connections are still busy.
-const KILLED_WITHIN: u64 = 32;
+const KILLED_WITHIN: u64 = 10;
 /// The longest life of a process that is killed while it delivers, in milliseconds.
 const LIFE_MAX_MS: u64 = 500;
 /// The longest time that a process lives on after a certain group was

@@ -136,6 +136,8 @@ impl World<'_> {
             Reply::Fails(Verdict::RetryAfter(pause)) => {
                 Some((SignedDuration::try_from(pause).expect("a short pause"), again))
             }
+            // Not Feishu's answer but our own allowance; it is asked again then.
+            Reply::Fails(Verdict::NotYet(at)) => Some((at.duration_since(self.real), buzz)),
             Reply::Fails(Verdict::Credentials) => Some((OPERATOR, again)),
             Reply::Fails(Verdict::QuotaUsedUp) if buzz.is_paid() => {
                 let urgent = if buzz.urgent == Urgent::Phone { Urgent::Sms } else { Urgent::App };

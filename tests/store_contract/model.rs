@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use larkhorn::domain::{Destination, IncidentId, Job, Phase, Urgent};
-use larkhorn::store::{Card, Change, Claim, JobEnd, NewJob, Report, Store};
+use larkhorn::domain::{Destination, IncidentId, Job, JobId, Phase, Urgent};
+use larkhorn::store::{Appetite, Card, Change, Claim, JobEnd, NewJob, Report, Store};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use proptest::{collection, prop_oneof};
@@ -81,6 +81,8 @@ struct World<'a, D> {
     over: Vec<IncidentId>,
     lanes: BTreeMap<(IncidentId, Destination), VecDeque<Job>>,
     held: Vec<Held>,
+    /// Put back; perhaps by a claimer that had died meanwhile.
+    put_back: Vec<JobId>,
 }
 
 impl<'a, D: Database> World<'a, D> {
@@ -94,6 +96,7 @@ impl<'a, D: Database> World<'a, D> {
             over: Vec::new(),
             lanes: BTreeMap::new(),
             held: Vec::new(),
+            put_back: Vec::new(),
         }
     }
 
@@ -178,11 +181,13 @@ impl<'a, D: Database> World<'a, D> {
 
     async fn claim(&mut self, limit: usize) {
         let (now, until) = (at(self.second), at(self.second + 10));
-        let claims = self.store().claim(now, until, limit).await.unwrap();
+        let claims = self.store().claim(now, until, Appetite::of(limit)).await.unwrap();
         assert!(claims.len() <= limit);
         for claim in claims {
             let before = self.held.iter().position(|held| held.claim.id == claim.id);
-            assert_eq!(claim.interrupted, before.is_some(), "{claim:?}");
+            let was_put_back = self.put_back.contains(&claim.id);
+            self.put_back.retain(|id| *id != claim.id);
+            assert!(was_put_back || claim.interrupted == before.is_some(), "{claim:?}");
             if let Some(before) = before.map(|nth| self.held.swap_remove(nth)) {
                 assert!(before.free_at <= self.second, "given out twice within a lease: {claim:?}");
                 assert_eq!(before.claim.uuid, claim.uuid);
@@ -221,6 +226,7 @@ impl<'a, D: Database> World<'a, D> {
         let end = match end {
             0 => JobEnd::Held,
             1 => JobEnd::Retry { at: at(self.second + 5), holds_lane: true },
+            2 => JobEnd::PutBack { at: at(self.second + 5) },
             _ => JobEnd::Done,
         };
         let mut report = Report { ..ended(claim.id, self.second, end) };
@@ -233,6 +239,9 @@ impl<'a, D: Database> World<'a, D> {
         self.store().report(report).await.unwrap();
         if end == JobEnd::Held {
             return;
+        }
+        if matches!(end, JobEnd::PutBack { .. }) {
+            self.put_back.push(claim.id);
         }
         self.held.swap_remove(nth);
         let lane = self.lanes.get_mut(&(id, claim.job.to().unwrap().clone()));

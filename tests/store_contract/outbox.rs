@@ -1,8 +1,8 @@
 //! Jobs are given out in the right order, to one at a time, and never lost.
 
 use jiff::SignedDuration;
-use larkhorn::domain::{Destination, Job, Urgent};
-use larkhorn::store::{Change, JobEnd, NewJob};
+use larkhorn::domain::{Destination, Headroom, Job, Urgent};
+use larkhorn::store::{Appetite, Change, JobEnd, NewJob};
 
 use super::Database;
 use super::support::{
@@ -265,4 +265,58 @@ pub(crate) async fn buzzes_of_before_a_resolve_do_not_come_back_with_it(db: &imp
     assert_eq!(only.job, buzz(&to, Urgent::Sms));
     done(&*store, &only, 4).await;
     assert_eq!(store.next_job_at().await.unwrap(), None);
+}
+
+pub(crate) async fn what_does_not_fit_is_passed_over(db: &impl Database) {
+    let store = db.open();
+    let (busy, free) = (chat("busy"), chat("free"));
+    open_with(&*store, "g", vec![post(&busy), buzz(&busy, Urgent::App)]).await;
+    open_with(&*store, "h", vec![post(&busy)]).await;
+    open_with(&*store, "i", vec![post(&free), Job::Pin { to: busy.clone() }]).await;
+    let one = Headroom { loud: 1, app: 1, rest: 1 };
+    let none = Headroom { loud: 0, app: 0, rest: 0 };
+    let wanted = |appetite| store.claim(at(0), at(10), appetite);
+
+    let no_posts = Appetite { kinds: [("post", none)].into(), ..Appetite::of(10) };
+    let pin = wanted(no_posts.clone()).await.unwrap();
+    assert_eq!(kinds(&pin), ["pin"]);
+    done(&*store, &pin[0], 0).await;
+    assert!(wanted(no_posts).await.unwrap().is_empty());
+
+    let places = [(busy.clone(), none)].into();
+    let elsewhere = wanted(Appetite { places, ..Appetite::of(10) }).await.unwrap();
+    assert_eq!(elsewhere.iter().map(|claim| claim.job.clone()).collect::<Vec<_>>(), [post(&free)]);
+
+    let each = wanted(Appetite { place: one, ..Appetite::of(10) }).await.unwrap();
+    assert_eq!(each.iter().map(|claim| claim.job.clone()).collect::<Vec<_>>(), [post(&busy)], "one a place");
+}
+
+pub(crate) async fn the_louder_are_let_through_where_the_quieter_wait(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let quiet = NewJob { priority: 3, ..new_job(post(&to)) };
+    put(&*store, Change { jobs: vec![quiet], ..change(incident("quiet")) }).await;
+    open_with(&*store, "loud", vec![post(&to), buzz(&to, Urgent::Phone)]).await;
+    let two_for_pages = Headroom { loud: 2, app: 1, rest: 0 };
+    let loud = Appetite { kinds: [("post", two_for_pages)].into(), ..Appetite::of(10) };
+    let claims = store.claim(at(0), at(10), loud).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.priority).collect::<Vec<_>>(), [0], "a call waits for it");
+    assert_eq!(claim_one(&*store, 1).await.priority, 3);
+}
+
+pub(crate) async fn a_job_that_was_put_back_is_as_it_was(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    open_with(&*store, "g", vec![post(&to), buzz(&to, Urgent::Phone)]).await;
+    let first = claim_one(&*store, 0).await;
+    store.report(ended(first.id, 1, JobEnd::PutBack { at: at(3) })).await.unwrap();
+    assert_eq!(store.next_job_at().await.unwrap(), Some(at(3)), "and the buzz goes on waiting for it");
+    assert!(claim(&*store, 2).await.is_empty());
+    let again = claim_one(&*store, 3).await;
+    assert_eq!((again.id, again.uuid, again.attempts, again.interrupted), (first.id, first.uuid, 0, false));
+    // Nobody reports: what came of it is unknown, and stays so when it is put back.
+    let unsure = claim_one(&*store, 13).await;
+    store.report(ended(unsure.id, 13, JobEnd::PutBack { at: at(14) })).await.unwrap();
+    let still = claim_one(&*store, 14).await;
+    assert_eq!((still.attempts, still.interrupted), (1, true));
 }

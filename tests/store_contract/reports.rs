@@ -5,7 +5,8 @@ use larkhorn::store::{Backlog, JobEnd, Report};
 
 use super::Database;
 use super::support::{
-    at, buzz, card, chat, claim, claim_one, done, edit, ended, load, new_job, open_with, post, posted, touch,
+    at, buzz, card, change, chat, claim, claim_one, commit, conflicts, done, edit, ended, load, new_job,
+    open_with, post, posted, put, resolved, touch,
 };
 
 pub(crate) async fn a_retry_keeps_uuid_and_place_in_the_lane(db: &impl Database) {
@@ -133,4 +134,26 @@ pub(crate) async fn a_report_on_a_job_that_is_gone_changes_nothing(db: &impl Dat
     assert_eq!(store.card(id, to).await.unwrap(), None);
     let Backlog { outbox, .. } = store.backlog().await.unwrap();
     assert_eq!(outbox, 0);
+}
+
+pub(crate) async fn a_report_may_bring_the_deadline_forward_but_never_back(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let id = posted(&*store, "g", &to).await;
+    touch(&*store, id, 2).await;
+    let before = load(&*store, id).await;
+    assert_eq!(before.standing.due_at, Some(at(60)));
+    let edit = claim_one(&*store, 2).await;
+    let report = |second, due_by| Report { due_by: Some(at(due_by)), ..ended(edit.id, second, JobEnd::Held) };
+    store.report(report(3, 90)).await.unwrap();
+    assert_eq!(load(&*store, id).await, before, "it was earlier");
+    store.report(report(4, 30)).await.unwrap();
+    let after = load(&*store, id).await;
+    assert_eq!((after.standing.due_at, after.version), (Some(at(30)), before.version + 1));
+    assert_eq!(store.due(at(30), 10).await.unwrap().len(), 1);
+    let stale = store.commit(commit(5, vec![change(before)])).await;
+    assert!(conflicts(&stale), "whoever has decided by the old deadline decides again");
+    put(&*store, change(resolved(after, 6))).await;
+    store.report(report(7, 8)).await.unwrap();
+    assert_eq!(load(&*store, id).await.standing.due_at, None);
 }

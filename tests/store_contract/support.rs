@@ -10,7 +10,8 @@ use larkhorn::domain::{
     Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
 };
 use larkhorn::store::{
-    Card, Change, Claim, Commit, HeldAlert, JobEnd, NewDelivery, NewJob, PinChange, Report, Store, StoreError,
+    Appetite, Card, Change, Claim, Commit, HeldAlert, JobEnd, NewDelivery, NewJob, PinChange, Report, Store,
+    StoreError,
 };
 
 /// `second` seconds into the story.
@@ -199,7 +200,7 @@ pub(crate) fn buzz(to: &Destination, urgent: Urgent) -> Job {
 
 /// Claims up to `limit` jobs for ten seconds.
 pub(crate) async fn claim_some(store: &dyn Store, second: i64, limit: usize) -> Vec<Claim> {
-    store.claim(at(second), at(second + 10), limit).await.unwrap()
+    store.claim(at(second), at(second + 10), Appetite::of(limit)).await.unwrap()
 }
 
 /// Claims whatever there is, for ten seconds.
@@ -226,6 +227,7 @@ pub(crate) fn ended(job: JobId, second: i64, end: JobEnd) -> Report {
         at: at(second),
         end,
         sent: None,
+        due_by: None,
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),

@@ -31,6 +31,9 @@ async fn feishu_is_down_for_ten_minutes_and_the_page_goes_out_once() {
     world.mend();
     world.advance(minutes(2)).await;
     world.expect(&["card red Fire in oc_sre", "text …", "phone lin", "pin lin oc_sre"]);
+    let timeline = world.timeline(&world.incident().await).await;
+    let failed = timeline.iter().filter(|entry| entry.kind == "delivery_failed").count();
+    assert!((1..=3).contains(&failed), "told, but not with every attempt: {timeline:?}");
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Where pages go, and which way round when the straight way is closed.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
-use larkhorn::domain::Urgent::App;
+use larkhorn::domain::Urgent::{App, Phone};
 use larkhorn::sandbox::{Api, Limits, Outcome};
 use larkhorn::store::Store as _;
+use tokio::sync::watch;
 
 use crate::alerts::{captured, fires, recovers};
 use crate::life::{RULES, minutes};
@@ -92,15 +95,6 @@ async fn a_bot_outside_the_chat_pages_directly_and_posts_when_it_is_let_in() {
 }
 
 #[tokio::test]
-async fn a_card_that_feishu_rejects_becomes_text_and_the_page_goes_out() {
-    let mut world = World::new(RULES);
-    let refused = Outcome::Code(230_099, "card invalid, ext=ErrCode: 200621; ErrMsg: parse".to_owned());
-    world.trouble(Api::Send, Some(1), refused);
-    world.post(fires("Fire", "critical", world.now())).await;
-    world.expect(&["text …", "text [critical] Fire …", "phone lin", "pin lin oc_sre"]);
-}
-
-#[tokio::test]
 async fn a_broken_template_gives_way_to_the_built_in_card() {
     let mut world = World::new(RULES);
     world.template("en/alert.hbs", "{\"schema\": {{no_such_thing}}");
@@ -122,6 +116,45 @@ async fn feishus_limits_cost_time_and_nothing_else() {
     world.expect(&expected);
     let outbox = world.store().backlog().await.unwrap().outbox;
     assert_eq!(outbox, 0);
+    assert!(world.calls().iter().all(|(_, code)| *code == 0), "and none of them is hit: {:?}", world.calls());
+}
+
+#[tokio::test]
+async fn a_page_goes_before_the_storm_that_fills_its_chat() {
+    let mut world = World::with(RULES, Limits::Feishu);
+    for n in 0..100 {
+        world.accept(fires(&format!("Flood{n:02}"), "warning", world.now())).await;
+    }
+    world.advance(SignedDuration::from_secs(3)).await;
+    world.expect_any();
+    world.accept(fires("Fire", "critical", world.now())).await;
+    world.advance(SignedDuration::from_secs(1)).await;
+    let called = world.sandbox.buzzes().iter().filter(|buzz| buzz.urgent == Phone).count();
+    assert_eq!(called, 1, "a second later");
+    let told = world.sandbox.messages("oc_sre").iter().filter(|m| m.content().contains("Flood")).count();
+    assert!(told < 30, "while the storm is still being told: {told}");
+    assert!(world.calls().iter().all(|(_, code)| *code == 0), "{:?}", world.calls());
+    world.expect_any();
+}
+
+#[tokio::test]
+async fn slow_answers_to_the_quiet_keep_no_page_waiting() {
+    let world = World::new(RULES);
+    world.trouble(Api::Send, Some(28), Outcome::Latency(60_000));
+    for n in 0..40 {
+        world.accept(fires(&format!("Flood{n:02}"), "info", world.now())).await;
+    }
+    world.decide().await;
+    let (stop, stopped) = watch::channel(false);
+    let courier = tokio::spawn(Arc::new(world.courier()).run(Arc::default(), stopped));
+    world.sandbox.until(|sandbox| sandbox.messages("oc_sre").len() == 28).await;
+    world.accept(fires("Fire", "critical", world.now())).await;
+    world.decide().await;
+    world.sandbox.until(|sandbox| !sandbox.buzzes().is_empty()).await;
+    let told = world.sandbox.messages("oc_sre").len();
+    assert_eq!(told, 30, "card and line of the page, before the quiet were answered");
+    courier.abort();
+    drop(stop);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod delivery;
 mod heartbeats;
 mod ladder;
 mod life;
+mod refusals;
 mod review;
 mod silences;
 mod world;

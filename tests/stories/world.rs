@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{Action, Actor, Answer, Clock, Incident, IncidentId, RecordedEntry, Urgent, Via};
-use larkhorn::feishu::{Cards, Client, ClientConfig, Observer};
+use larkhorn::feishu::{Allowance, Cards, Client, ClientConfig, Observer};
 use larkhorn::rules::{RuleSet, SourceFile};
 use larkhorn::sandbox::{Account, Fault, Limits, Message, Options, Outcome, Pinned, Running, Sandbox};
 use larkhorn::settings::{Locale, UrgentVia};
@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     store: Option<Arc<SqliteStore>>,
     running: Running,
+    client: Client,
+    limits: Limits,
     rules: Arc<ArcSwap<RuleSet>>,
     templates: Vec<(String, String)>,
     pub(crate) urgent_via: UrgentVia,
@@ -80,6 +82,22 @@ fn rule_set(yaml: &str) -> RuleSet {
     }
 }
 
+/// Feishu as the pager knows it; as fast as the fake is.
+fn client(running: &Running, limits: Limits) -> Client {
+    let config = ClientConfig {
+        base_url: running.url(),
+        app_id: "cli_story".to_owned(),
+        app_secret: "secret".into(),
+        timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+    };
+    let client = Client::new(config, Arc::new(Deaf)).unwrap();
+    match limits {
+        Limits::Feishu => client,
+        Limits::Off => client.with_allowance(Allowance::unlimited()),
+    }
+}
+
 impl World {
     /// A world where lin and mara are in `oc_sre`, everybody in `oc_leads`.
     pub(crate) fn new(rules: &str) -> Self {
@@ -98,6 +116,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let running = sandbox.serve(listener).unwrap();
+        let client = client(&running, limits);
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("story.db"), Retention::default()).unwrap();
         Self {
@@ -105,6 +124,8 @@ impl World {
             sandbox,
             store: Some(Arc::new(store)),
             running,
+            client,
+            limits,
             rules: Arc::new(ArcSwap::from_pointee(rule_set(rules))),
             templates: Vec::new(),
             urgent_via: UrgentVia::Reply,
@@ -134,20 +155,12 @@ impl World {
         Engine::new(self.store(), self.rules.clone(), self.metrics.clone(), Arc::new(Notify::new()))
     }
 
-    fn courier(&self) -> Courier {
-        let config = ClientConfig {
-            base_url: self.running.url(),
-            app_id: "cli_story".to_owned(),
-            app_secret: "secret".into(),
-            timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-        };
-        let client = Client::new(config, Arc::new(Deaf)).unwrap();
+    pub(crate) fn courier(&self) -> Courier {
         let zone = TimeZone::get("Asia/Shanghai").unwrap();
         let (cards, _) = Cards::new(Locale::En, zone, &self.templates);
         let cards = Arc::new(ArcSwap::from_pointee(cards));
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Courier::new(self.store(), client, cards, self.metrics.clone(), clock, self.urgent_via)
+        Courier::new(self.store(), self.client.clone(), cards, self.metrics.clone(), clock, self.urgent_via)
     }
 
     /// A webhook comes in and all that follows at once happens.
@@ -252,19 +265,25 @@ impl World {
         self.settle().await;
         loop {
             let due = self.store().backlog().await.unwrap().next_due;
-            let job = self.store().next_job_at().await.unwrap();
+            let job = self.next_job_at().await;
             let next = due.into_iter().chain(job).min().filter(|at| *at <= end);
             let Some(next) = next else { break };
             let to = next.max(self.now());
             *self.clock.0.lock().unwrap() = to;
             let before = (due, job);
             self.settle().await;
-            let after =
-                (self.store().backlog().await.unwrap().next_due, self.store().next_job_at().await.unwrap());
+            let after = (self.store().backlog().await.unwrap().next_due, self.next_job_at().await);
             assert!(before != after || to < next, "time stands still at {to}: {before:?}");
         }
         *self.clock.0.lock().unwrap() = end;
         self.settle().await;
+    }
+
+    /// When the courier can go on: with a job that becomes due, or with one that
+    /// is due and waits for Feishu's allowance.
+    async fn next_job_at(&self) -> Option<Timestamp> {
+        let due = self.store().next_job_at().await.unwrap()?;
+        if due > self.now() { Some(due) } else { self.courier().opens_at().or(Some(due)) }
     }
 
     /// Works as [`World::settle`] does, but the process dies as soon as the
@@ -297,6 +316,7 @@ impl World {
         drop(store);
         self.store = Some(Arc::new(SqliteStore::open(&path, Retention::default()).unwrap()));
         self.away.set(true);
+        self.client = client(&self.running, self.limits);
         self
     }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use larkhorn::domain::{Contact, Destination, Heartbeat, Incident, IncidentId, Phase, RecordedEntry};
 use larkhorn::store::{
-    Backlog, Card, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup, NewDelivery, Pins,
-    Report, Store, StoreError,
+    Appetite, Backlog, Card, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup,
+    NewDelivery, Pins, Report, Store, StoreError,
 };
 
 /// What is on the shelf.
@@ -110,7 +110,7 @@ impl Store for Shelf {
         unused()
     }
 
-    async fn claim(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<Vec<Claim>, StoreError> {
+    async fn claim(&self, _: Timestamp, _: Timestamp, _: Appetite) -> Result<Vec<Claim>, StoreError> {
         unused()
     }
 

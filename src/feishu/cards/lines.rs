@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::text::{cut, plain};
 use super::view::{place, title};
 use super::words::clock;
-use crate::domain::Incident;
+use crate::domain::{Incident, Labels};
 use crate::settings::Locale;
 
 const BUZZ_CHARS: usize = 200;
@@ -57,6 +57,21 @@ pub(crate) fn last_resort(locale: Locale, zone: &TimeZone, incident: &Incident) 
         }
     };
     cut(&joined([headline(incident, 120), summary, id, state], " · "), LAST_RESORT_CHARS)
+}
+
+/// The incident with the rule's name for a title and a word about why for a
+/// summary. What the alerts said is gone.
+pub(crate) fn redacted(locale: Locale, incident: &Incident) -> Incident {
+    let summary = match locale {
+        Locale::ZhCn => "飞书的内容审核拒绝了告警原文，请到告警系统查看详情",
+        Locale::En => "Feishu's content filter refused what the alerts say; see the alerting system",
+    };
+    Incident {
+        title: incident.key.rule.clone(),
+        summary: summary.to_owned(),
+        labels: Labels::default(),
+        ..incident.clone()
+    }
 }
 
 fn joined(parts: impl IntoIterator<Item = String>, separator: &str) -> String {

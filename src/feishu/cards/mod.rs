@@ -156,6 +156,21 @@ impl Cards {
         lines::buzz(self.locale, incident, hint, step, people)
     }
 
+    /// A card of headline and summary alone, for when the full one is refused.
+    pub fn bare(&self, incident: &Incident) -> String {
+        minimal::card(self.locale, incident)
+    }
+
+    /// A card with no word of the alerts, for when a content filter refuses them.
+    pub fn redacted(&self, incident: &Incident) -> String {
+        minimal::card(self.locale, &lines::redacted(self.locale, incident))
+    }
+
+    /// The same as a line of text; nothing in it is markup.
+    pub fn redacted_line(&self, incident: &Incident) -> String {
+        lines::last_resort(self.locale, &self.zone, &lines::redacted(self.locale, incident))
+    }
+
     /// The incident in a line of text, for when no card is accepted. At most
     /// 500 characters, nothing in it is markup.
     pub fn plain(&self, incident: &Incident) -> String {

@@ -320,3 +320,12 @@ pub(super) fn version(conn: &Connection, id: IncidentId) -> Result<u64, StoreErr
     let mut select = conn.prepare_cached("SELECT version FROM incidents WHERE id = ?1")?;
     Ok(select.query_row([id.0], |row| row.get(0)).optional()?.map_or(0, count))
 }
+
+/// Brings the deadline of a triggered incident forward; whether it was later.
+pub(super) fn hurry(conn: &Connection, id: IncidentId, due_by: Timestamp) -> Result<bool, StoreError> {
+    let mut update = conn.prepare_cached(
+        "UPDATE incidents SET due_at = ?2, version = version + 1
+         WHERE id = ?1 AND phase = ?3 AND due_at > ?2",
+    )?;
+    Ok(update.execute(params![id.0, stamp(due_by), Phase::Triggered.as_str()])? > 0)
+}

@@ -23,8 +23,8 @@ use rusqlite::types::FromSqlError;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup, NewDelivery,
-    Pins, Report, Store, StoreError,
+    Appetite, Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup,
+    NewDelivery, Pins, Report, Store, StoreError,
 };
 use crate::domain::{Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry};
 
@@ -32,6 +32,7 @@ mod answer_rows;
 mod backlog;
 mod cards;
 mod checkpoint;
+mod claims;
 mod directory;
 mod file;
 mod heard;
@@ -192,12 +193,13 @@ impl Store for SqliteStore {
         &self,
         now: Timestamp,
         lease_until: Timestamp,
-        limit: usize,
+        appetite: Appetite,
     ) -> Result<Vec<Claim>, StoreError> {
-        if limit == 0 || !self.readers.read(move |conn| outbox::anything_to_claim(conn, now)).await? {
+        let wanted = appetite.clone();
+        if !self.readers.read(move |conn| claims::anything_to_claim(conn, now, &wanted)).await? {
             return Ok(Vec::new());
         }
-        self.writer.call(move |conn| outbox::claim(conn, now, lease_until, limit)).await
+        self.writer.call(move |conn| claims::claim(conn, now, lease_until, &appetite)).await
     }
 
     async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError> {

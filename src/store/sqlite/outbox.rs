@@ -1,17 +1,17 @@
-//! Jobs: put in, folded, given out by lease, reported.
+//! Jobs: put in, folded, reported. Giving them out is in `claims`.
 //!
 //! Whether a job may run is written with it (`blocked`) whenever that changes,
 //! so that a claim reads ready jobs from an index, however many wait.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
-use super::job_rows::{details, job};
-use super::rows::{instant, instant_opt, limit as rows, place_key, stamp, unreadable};
+use super::job_rows::details;
+use super::rows::{instant_opt, place_key, stamp};
 use super::{cards, incidents, pins};
-use crate::domain::{Destination, IncidentId, Job, JobId, MessageId, Phase, Urgent};
-use crate::store::{Claim, JobEnd, NewJob, Report, StoreError};
+use crate::domain::{Destination, IncidentId, Job, Urgent};
+use crate::store::{JobEnd, NewJob, Report, StoreError};
 
 /// The place of a job that happens nowhere in Feishu.
 const NOWHERE: &str = "";
@@ -119,93 +119,12 @@ fn queue_at(conn: &Connection, owner: Option<i64>, key: &str) -> Result<bool, St
     Ok(select.query_row(params![owner, key], |row| row.get(0))?)
 }
 
-/// Whether [`claim`] would change anything; reads two index entries.
-pub(super) fn anything_to_claim(conn: &Connection, now: Timestamp) -> Result<bool, StoreError> {
-    let mut select = conn.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM outbox WHERE blocked = 0 AND lease_until IS NULL AND run_at <= ?1)
-             OR EXISTS (SELECT 1 FROM outbox WHERE lease_until IS NOT NULL AND lease_until <= ?1)",
-    )?;
-    Ok(select.query_row([stamp(now)], |row| row.get(0))?)
-}
-
-/// A job that is ready, as far as claiming needs to know it.
-struct Ready {
-    row: JobRow,
-    claim: Claim,
-    moot: bool,
-}
-
 /// What removing or repeating a job needs to know of it.
-struct JobRow {
-    id: i64,
-    owner: Option<i64>,
-    kind: String,
-    place: String,
-}
-
-pub(super) const READY: &str = "
-    SELECT o.id, o.incident_id, o.kind, o.place, o.details, o.uuid, o.attempts, o.interrupted, o.sent,
-           o.created_at, (SELECT phase FROM incidents WHERE id = o.incident_id)
-    FROM outbox AS o INDEXED BY outbox_ready
-    WHERE o.blocked = 0 AND o.lease_until IS NULL AND o.run_at <= ?1
-    ORDER BY o.priority, o.id LIMIT ?2";
-
-fn ready(row: &Row<'_>) -> Result<Ready, StoreError> {
-    let job_row = JobRow { id: row.get(0)?, owner: row.get(1)?, kind: row.get(2)?, place: row.get(3)? };
-    let phase: Option<String> = row.get(10)?;
-    let claim = Claim {
-        id: JobId(job_row.id),
-        incident: job_row.owner.map(IncidentId),
-        job: job(&job_row.kind, &job_row.place, row.get_ref(4)?.as_str_or_null()?)?,
-        uuid: row.get_ref(5)?.as_str()?.parse().map_err(|e| unreadable("job", e))?,
-        attempts: row.get(6)?,
-        interrupted: row.get(7)?,
-        sent: row.get::<_, Option<String>>(8)?.map(MessageId),
-        created_at: instant(row.get_ref(9)?.as_str()?)?,
-    };
-    let moot = job_row.kind == "buzz" && phase.as_deref() != Some(Phase::Triggered.as_str());
-    Ok(Ready { row: job_row, claim, moot })
-}
-
-/// Gives out jobs that are due, and drops buzzes that nobody needs any more.
-pub(super) fn claim(
-    conn: &Connection,
-    now: Timestamp,
-    lease_until: Timestamp,
-    limit: usize,
-) -> Result<Vec<Claim>, StoreError> {
-    conn.prepare_cached(
-        "UPDATE outbox SET lease_until = NULL, interrupted = 1
-         WHERE lease_until IS NOT NULL AND lease_until <= ?1",
-    )?
-    .execute([stamp(now)])?;
-    loop {
-        let mut select = conn.prepare_cached(READY)?;
-        let found = select
-            .query_and_then(params![stamp(now), rows(limit)], ready)?
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        // Dropping one may free a more urgent one behind it, so look again.
-        let (moot, wanted): (Vec<_>, Vec<_>) = found.into_iter().partition(|ready| ready.moot);
-        if moot.is_empty() {
-            return lease(conn, wanted, lease_until);
-        }
-        for ready in moot {
-            remove(conn, &ready.row)?;
-        }
-    }
-}
-
-fn lease(conn: &Connection, jobs: Vec<Ready>, until: Timestamp) -> Result<Vec<Claim>, StoreError> {
-    let until = stamp(until);
-    let mut update = conn.prepare_cached(
-        "UPDATE outbox SET lease_until = ?2, attempts = attempts + 1, interrupted = 0, again = 0 WHERE id = ?1",
-    )?;
-    let mut claims = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        update.execute(params![job.row.id, until])?;
-        claims.push(job.claim);
-    }
-    Ok(claims)
+pub(super) struct JobRow {
+    pub(super) id: i64,
+    pub(super) owner: Option<i64>,
+    pub(super) kind: String,
+    pub(super) place: String,
 }
 
 /// Ends all leases: their holders died with the process before this one.
@@ -245,6 +164,13 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
     let incident = job.owner.map(IncidentId);
     if let Some(incident) = incident {
         incidents::record(conn, incident, &report.timeline)?;
+        if let Some(due_by) = report.due_by
+            && incidents::hurry(conn, incident, due_by)?
+        {
+            for to in cards::places(conn, incident)? {
+                refresh(conn, incident, to, report.at)?;
+            }
+        }
         if let Some(card) = &report.card {
             cards::save(conn, incident, card)?;
             follow_card(conn, incident, card.shown_version, &card.to, report.at)?;
@@ -252,6 +178,12 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
     }
     match report.end {
         JobEnd::Held => {}
+        JobEnd::PutBack { at } => {
+            conn.prepare_cached(
+                "UPDATE outbox SET lease_until = NULL, attempts = attempts - 1, run_at = ?2 WHERE id = ?1",
+            )?
+            .execute(params![job.id, stamp(at)])?;
+        }
         JobEnd::Retry { at, holds_lane } => {
             conn.prepare_cached(
                 "UPDATE outbox
@@ -324,7 +256,7 @@ fn repeat(conn: &Connection, job: &JobRow, now: Timestamp) -> Result<bool, Store
 }
 
 /// Takes a job out and lets the next one of its place have its turn.
-fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
+pub(super) fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     conn.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([job.id])?;
     if matches!(job.kind.as_str(), "edit" | "pin" | "silence") {
         return Ok(());

@@ -36,8 +36,8 @@ mod tests {
         ChatId, Contact, Destination, Fingerprint, IncidentId, IncidentKey, Job, Ladder, Listing,
         MemberState, Person, Urgent,
     };
-    use crate::store::sqlite::{Retention, SqliteStore, outbox};
-    use crate::store::{Lookup, Store};
+    use crate::store::sqlite::{Retention, SqliteStore, claims, outbox};
+    use crate::store::{Appetite, Lookup, Store};
 
     /// What a release with that schema wrote.
     const SAMPLES: [(i32, &str); 1] = [(1, include_str!("migrations/0001_sample.sql"))];
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(inbox[0].content.received_at.to_string(), "2027-01-15T08:00:01.123456789Z");
 
         let now = inbox[0].content.received_at;
-        let claims = store.claim(now, now, 10).await.unwrap();
+        let claims = store.claim(now, now, Appetite::of(10)).await.unwrap();
         assert_eq!(claims.iter().map(|c| c.job.kind()).collect::<Vec<_>>(), ["buzz", "edit", "pin"]);
         let Job::Buzz { people, urgent, .. } = &claims[0].job else { panic!("{:?}", claims[0]) };
         let lin = Person { name: "lin".to_owned(), contact: Contact::Email("lin@example.com".to_owned()) };
@@ -122,13 +122,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
         let plan = |conn: &Connection| {
-            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", outbox::READY))?;
-            let steps =
-                explain.query_map(params!["", 1], |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
+            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", claims::READY))?;
+            let steps = explain.query_map([""], |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
             Ok(steps.join("; "))
         };
         let plan = store.readers.read(plan).await.unwrap();
-        assert!(plan.contains("outbox_ready") && !plan.contains("TEMP B-TREE"), "{plan}");
+        assert!(plan.contains("COVERING INDEX outbox_ready") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 
     #[tokio::test]

@@ -63,6 +63,7 @@ mod tests {
             id: JobId(id),
             incident: None,
             job: Job::Pin { to: Destination::Chat(ChatId("oc_1".into())) },
+            priority: 5,
             uuid: Uuid::nil(),
             attempts,
             interrupted: false,

@@ -11,30 +11,30 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cards::{failed, gave_up, seconds_since};
 use super::people::{Known, LookUpError};
-use super::{Courier, Outcome, PAID_PAUSE, backoff};
+use super::{Courier, Outcome, PAID_PAUSE, backoff, unreached};
 use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Phase, Urgent};
 use crate::feishu::{CallError, Content, Placed, UrgeFailed, UserId, Verdict};
 use crate::settings::UrgentVia;
-use crate::store::{Claim, JobEnd, Report, StoreError};
+use crate::store::{Card, Claim, JobEnd, Report, StoreError};
 
 /// A buzz job, taken apart.
-struct Buzz<'a> {
-    claim: &'a Claim,
-    to: &'a Destination,
-    people: &'a [Person],
-    urgent: Urgent,
-    step: u16,
-    round: u16,
+pub(super) struct Buzz<'a> {
+    pub(super) claim: &'a Claim,
+    pub(super) to: &'a Destination,
+    pub(super) people: &'a [Person],
+    pub(super) urgent: Urgent,
+    pub(super) step: u16,
+    pub(super) round: u16,
 }
 
 impl Buzz<'_> {
     /// Whether it uses the tenant's quota and reaches beyond the app.
-    fn is_paid(&self) -> bool {
+    pub(super) fn is_paid(&self) -> bool {
         self.urgent > Urgent::App
     }
 
     /// The same for some of the people; `None` for nobody.
-    fn of(&self, people: Vec<Person>) -> Option<Job> {
+    pub(super) fn of(&self, people: Vec<Person>) -> Option<Job> {
         let (to, urgent, step, round) = (self.to.clone(), self.urgent, self.step, self.round);
         (!people.is_empty()).then_some(Job::Buzz { to, people, urgent, step, round })
     }
@@ -70,10 +70,10 @@ impl Courier {
         };
         // Sending the line took its time.
         let now = self.incident(claim).await?;
-        if now.is_none_or(|incident| incident.standing.phase() != Phase::Triggered) {
+        let Some(incident) = now.filter(|now| now.standing.phase() == Phase::Triggered) else {
             return Ok(Outcome::done());
-        }
-        self.urge(&buzz, &known, &line).await
+        };
+        Ok(self.urge(&buzz, &known, &line, &incident).await)
     }
 
     /// The message to urge: sent by an earlier attempt, the card itself, or a
@@ -106,30 +106,41 @@ impl Courier {
         let step = (buzz.step + 1, total);
         let text = Content::Text(self.cards.load().buzz_line(incident, values, step, &names));
         let now = self.clock.now();
-        let uuid = &buzz.claim.uuid;
-        let sent = match card {
-            Some(card) => match self.client.reply(now, &card.message, &text, placed, uuid).await {
-                Err(error) if error.verdict == Verdict::MessageGone => self.say(buzz.to, &text, uuid).await?,
-                other => other.map(|sent| sent.message),
-            },
-            None => self.say(buzz.to, &text, uuid).await?,
-        };
+        let mut sent = self.hang(buzz, (card.as_ref(), placed), &text).await?;
+        if let Err(error) = &sent
+            && matches!(error.verdict, Verdict::ContentRefused | Verdict::TooLong)
+        {
+            self.count_failure(buzz.claim, buzz.urgent.as_str(), error);
+            let text = Content::Text(self.cards.load().redacted_line(incident));
+            sent = self.hang(buzz, (card.as_ref(), placed), &text).await?;
+        }
         if let Ok(message) = &sent {
             self.store.report(held(buzz.claim, now, message)).await?;
         }
         Ok(sent)
     }
 
-    /// Sends the line by itself, hanging on no card.
-    async fn say(
+    /// Sends the line below its card, or by itself where that is gone.
+    async fn hang(
         &self,
-        to: &Destination,
+        buzz: &Buzz<'_>,
+        (card, placed): (Option<&Card>, Placed),
         text: &Content,
-        uuid: &uuid::Uuid,
     ) -> Result<Result<MessageId, CallError>, StoreError> {
-        match self.address(to).await {
+        let Some(card) = card else { return self.say(buzz, text).await };
+        let (client, now) = (self.client_for(buzz.claim), self.clock.now());
+        match client.reply(now, &card.message, text, placed, &buzz.claim.uuid).await {
+            Err(error) if error.verdict == Verdict::MessageGone => self.say(buzz, text).await,
+            other => Ok(other.map(|sent| sent.message)),
+        }
+    }
+
+    /// Sends the line by itself, hanging on no card.
+    async fn say(&self, buzz: &Buzz<'_>, text: &Content) -> Result<Result<MessageId, CallError>, StoreError> {
+        match self.address(buzz.to).await {
             Ok(Some(address)) => {
-                let sent = self.client.send(self.clock.now(), &address, text, uuid).await;
+                let client = self.client_for(buzz.claim);
+                let sent = client.send(self.clock.now(), &address, text, &buzz.claim.uuid).await;
                 Ok(sent.map(|sent| sent.message))
             }
             Ok(None) => Ok(Err(nowhere())),
@@ -138,26 +149,37 @@ impl Courier {
         }
     }
 
-    /// Buzzes as loudly as the tenant's quota allows.
-    async fn urge(&self, buzz: &Buzz<'_>, known: &Known, line: &MessageId) -> Result<Outcome, StoreError> {
-        let claim = buzz.claim;
-        let mut urgent = buzz.urgent;
-        loop {
-            match self.client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
+    /// Buzzes as loudly as the tenant's quota allows. Who is buzzed more quietly
+    /// than the step wants has half as long to answer.
+    async fn urge(&self, buzz: &Buzz<'_>, known: &Known, line: &MessageId, incident: &Incident) -> Outcome {
+        let (claim, client) = (buzz.claim, self.client_for(buzz.claim));
+        let (mut urgent, mut notes) = (buzz.urgent, Vec::new());
+        let mut outcome = loop {
+            let partly = match client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
                 Ok(urged) => {
                     self.metrics.notified(urgent.as_str(), seconds_since(claim.created_at, self.clock.now()));
-                    return Ok(self.settle(buzz, urgent, known, &urged.refused));
+                    break self.settle(buzz, urgent, known, &urged.refused);
                 }
-                Err(partly) => {
-                    self.count_failure(claim, urgent.as_str(), &partly.cause);
-                    let used_up = partly.cause.verdict == Verdict::QuotaUsedUp && partly.urged.is_empty();
-                    let Some(quieter) = quieter(urgent).filter(|_| used_up) else {
-                        return Ok(self.stopped(buzz, urgent, known, &partly));
-                    };
+                Err(partly) => partly,
+            };
+            self.count_failure(claim, urgent.as_str(), &partly.cause);
+            let nobody = partly.urged.is_empty();
+            match (partly.cause.verdict, quieter(urgent)) {
+                (Verdict::QuotaUsedUp, Some(quieter)) if nobody => {
+                    notes.push(failed(claim, "buzz", &partly.cause.to_string(), quieter.as_str()));
                     urgent = quieter;
                 }
+                (Verdict::TooManyUnread, _) if nobody => {
+                    break self.one_by_one(buzz, urgent, (known, line), incident, &partly.cause).await;
+                }
+                _ => break self.stopped(buzz, urgent, known, &partly),
             }
+        };
+        if urgent < buzz.urgent && outcome.end == JobEnd::Done {
+            outcome.due_by = outcome.due_by.or_else(|| unreached::half_way(buzz, incident, self.clock.now()));
         }
+        notes.append(&mut outcome.timeline);
+        Outcome { timeline: notes, ..outcome }
     }
 
     /// The buzz stopped half-way. Whoever was reached is not buzzed again: the
@@ -181,7 +203,13 @@ impl Courier {
 
     /// The buzz was made. Whoever was refused is in no chat of ours: their own
     /// conversation with the bot is the other way.
-    fn settle(&self, buzz: &Buzz<'_>, urgent: Urgent, known: &Known, refused: &[UserId]) -> Outcome {
+    pub(super) fn settle(
+        &self,
+        buzz: &Buzz<'_>,
+        urgent: Urgent,
+        known: &Known,
+        refused: &[UserId],
+    ) -> Outcome {
         let refused: BTreeSet<Person> =
             known.behind(refused).into_iter().chain(known.unknown.clone()).collect();
         let reached = known.ids.iter().map(|(person, _)| person).filter(|p| !refused.contains(*p));
@@ -277,6 +305,7 @@ fn held(claim: &Claim, at: Timestamp, message: &MessageId) -> Report {
         at,
         end: JobEnd::Held,
         sent: Some(message.clone()),
+        due_by: None,
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::forms::Refused;
 use super::people::LookUpError;
 use super::{Courier, Outcome};
 use crate::domain::{Destination, Fact, Happening, Incident, Job, RecordedEntry, Urgent};
-use crate::feishu::{Address, CallError, CardInput, Content, ListedAlert, Paged, Verdict};
+use crate::feishu::{Address, CallError, CardInput, ListedAlert, Paged, Verdict};
 use crate::store::{Card, Claim, StoreError};
 
 /// Alerts that a card lists at most; the rest is counted.
@@ -17,6 +18,8 @@ const LISTED_MAX: usize = 60;
 const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// How long a card is edited; Feishu allows 14 days, and buttons live as long.
 const EDITABLE_FOR: SignedDuration = SignedDuration::from_hours(13 * 24);
+/// The version that a card which can never be edited counts as showing.
+const FOR_GOOD: u64 = u64::MAX >> 1;
 /// The channel's word in metrics.
 const CHANNEL: &str = "card";
 
@@ -37,17 +40,8 @@ impl Courier {
             Err(LookUpError::Store(error)) => return Err(error),
             Err(LookUpError::Feishu(error)) => return Ok(self.post_failed(claim, &incident, &error)),
         };
-        let json = self.render(&incident).await?;
-        let mut sent = self.send(claim, &address, &Content::Card(json)).await;
-        let mut plainly = None;
-        if let Err(error) = &sent
-            && is_about_content(error)
-        {
-            self.count_failure(claim, CHANNEL, error);
-            plainly = Some(error.to_string());
-            let text = self.cards.load().plain(&incident);
-            sent = self.send(claim, &address, &Content::Text(text)).await;
-        }
+        let (sent, refused) = self.tell(claim, &address, &incident).await?;
+        let refused = self.refusals(claim, refused);
         match sent {
             Err(error) => Ok(self.post_failed(claim, &incident, &error)),
             Ok(message) => {
@@ -58,13 +52,8 @@ impl Courier {
                 let shown_version = if first { incident.version } else { 0 };
                 let card = Card { to: to.clone(), message: message.clone(), shown_version, posted_at: now };
                 let posted = Happening::CardPosted { to: to.to_string(), message: message.0 };
-                let mut outcome = Outcome { card: Some(card), ..Outcome::done() }.note(posted);
-                if let Some(reason) = plainly {
-                    let (what, instead) = ("card".to_owned(), "plain text".to_owned());
-                    let to = to.to_string();
-                    outcome = outcome.note(Happening::DeliveryFailed { what, to, reason, instead });
-                }
-                Ok(outcome)
+                let outcome = Outcome { card: Some(card), ..Outcome::done() }.note(posted);
+                Ok(refused.into_iter().fold(outcome, Outcome::note))
             }
         }
     }
@@ -77,9 +66,12 @@ impl Courier {
         if !self.is_editable(&card) {
             return Ok(anew(&incident, card));
         }
-        let json = self.render(&incident).await?;
-        let now = self.clock.now();
-        match self.client.edit_card(now, &card.message, &json).await {
+        if card.shown_version == FOR_GOOD {
+            return Ok(Outcome::done());
+        }
+        let (edited, refused) = self.retell(claim, &card.message, &incident).await?;
+        let refused = self.refusals(claim, refused);
+        match edited {
             Err(error) if error.verdict == Verdict::MessageGone => {
                 self.count_failure(claim, CHANNEL, &error);
                 // Somebody deleted it: it counts as posted at no time.
@@ -87,12 +79,16 @@ impl Courier {
             }
             Ok(()) => {
                 let card = Card { shown_version: incident.version, ..card };
-                Ok(Outcome { card: Some(card), ..Outcome::done() })
+                let outcome = Outcome { card: Some(card), ..Outcome::done() };
+                Ok(refused.into_iter().fold(outcome, Outcome::note))
             }
             Err(error) => {
                 self.count_failure(claim, CHANNEL, &error);
-                // A card that cannot be edited counts as shown, or it would be tried for ever.
-                let shown = Card { shown_version: incident.version, ..card };
+                // A card that cannot be edited counts as shown, or it would be tried for
+                // ever. What is no card, or not known to Feishu, never will be one.
+                let no_card = error.verdict == Verdict::TargetInvalid;
+                let shown_version = if no_card { FOR_GOOD } else { incident.version };
+                let shown = Card { shown_version, ..card };
                 Ok(self.again(claim, &error).unwrap_or_else(|| Outcome {
                     card: Some(shown),
                     ..gave_up(claim, "edit", &error.to_string(), "the old card stays")
@@ -106,14 +102,13 @@ impl Courier {
         self.clock.now().duration_since(card.posted_at) < EDITABLE_FOR
     }
 
-    async fn send(
-        &self,
-        claim: &Claim,
-        address: &Address,
-        content: &Content,
-    ) -> Result<crate::domain::MessageId, CallError> {
-        let sent = self.client.send(self.clock.now(), address, content, &claim.uuid).await?;
-        Ok(sent.message)
+    /// Counts the forms that were refused; what the timeline says of them.
+    fn refusals(&self, claim: &Claim, refused: Vec<Refused>) -> Vec<Happening> {
+        let told = refused.into_iter().map(|(error, instead)| {
+            self.count_failure(claim, CHANNEL, &error);
+            failed(claim, "card", &error.to_string(), instead.as_str())
+        });
+        told.collect()
     }
 
     /// The incident's card as it is now, its JSON as text.
@@ -122,10 +117,6 @@ impl Courier {
     ///
     /// When the store cannot tell what it shows.
     pub async fn draw(&self, incident: &Incident) -> Result<String, StoreError> {
-        self.render(incident).await
-    }
-
-    async fn render(&self, incident: &Incident) -> Result<String, StoreError> {
         let alerts = match incident.id {
             Some(id) => self.store.alerts(id, LISTED_MAX).await?,
             None => Vec::new(),
@@ -231,11 +222,6 @@ fn unknown_person() -> CallError {
         log_id: None,
         verdict: Verdict::TargetInvalid,
     }
-}
-
-/// Whether another content might be accepted where this one was not.
-fn is_about_content(error: &CallError) -> bool {
-    matches!(error.verdict, Verdict::CardRejected | Verdict::TooLong | Verdict::ContentRefused)
 }
 
 /// The job ends without success, and the timeline says why.

@@ -1,6 +1,6 @@
 //! The courier: jobs of the outbox → Feishu and Alertmanager, and what came of them back.
 //!
-//! Claims jobs by urgency, carries them out side by side, and reports each in
+//! Claims jobs by urgency, as fast as Feishu allows (`pace`), carries them out side by side, and reports each in
 //! one transaction. The claim is the intent, committed before the call; a claim
 //! that was never reported means that the outcome is unknown.
 //!
@@ -19,11 +19,14 @@
 mod backoff;
 mod buzz;
 mod cards;
+mod forms;
+mod pace;
 mod people;
 mod pins;
 mod remind;
 mod silence;
 mod tell;
+mod unreached;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use self::pace::Busy;
 use crate::alertmanager;
 use crate::domain::{Clock, Destination, Happening, Incident, Job, TimelineEntry};
 use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
@@ -45,8 +49,6 @@ use crate::telemetry::Metrics;
 const LEASE: SignedDuration = SignedDuration::from_mins(3);
 /// Pause after the store failed a job.
 const STORE_PAUSE: SignedDuration = SignedDuration::from_secs(1);
-/// Jobs carried out side by side, at most.
-const IN_FLIGHT_MAX: usize = 32;
 /// How often the outbox is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
 /// Pause before an SMS or call whose outcome is unknown is made again.
@@ -73,11 +75,20 @@ struct Outcome {
     timeline: Vec<Happening>,
     /// More work, and how long it waits.
     follow_ups: Vec<(Job, SignedDuration)>,
+    /// When the ladder must climb on at the latest.
+    due_by: Option<Timestamp>,
 }
 
 impl Outcome {
     fn done() -> Self {
-        Self { end: JobEnd::Done, card: None, pins: Vec::new(), timeline: Vec::new(), follow_ups: Vec::new() }
+        Self {
+            end: JobEnd::Done,
+            card: None,
+            pins: Vec::new(),
+            timeline: Vec::new(),
+            follow_ups: Vec::new(),
+            due_by: None,
+        }
     }
 
     fn retry(at: Timestamp, holds_lane: bool) -> Self {
@@ -109,62 +120,61 @@ impl Courier {
         Self { alertmanager: Some(alertmanager), ..self }
     }
 
-    /// Carries out the jobs that are due, one helping; how many there were.
+    /// Carries out the jobs that can be begun now, one helping; how many there were.
     ///
     /// # Errors
     ///
     /// When the store cannot give out jobs.
     pub async fn turn(&self) -> Result<usize, StoreError> {
-        let claims = self.claim(IN_FLIGHT_MAX).await?;
+        let claims = self.claim(Busy::default()).await?;
         let count = claims.len();
         join_all(claims.into_iter().map(|claim| self.carry_out(claim))).await;
         Ok(count)
     }
 
+    /// When something that waits for Feishu's allowance can go on.
+    pub fn opens_at(&self) -> Option<Timestamp> {
+        self.client.openings(self.clock.now()).next
+    }
+
     /// Works until `stop` turns true, then finishes what is in flight.
     /// A slow call holds up nobody but itself.
     pub async fn run(self: Arc<Self>, signal: Arc<Notify>, mut stop: watch::Receiver<bool>) {
-        let mut in_flight = JoinSet::new();
+        let (mut loud, mut quiet) = (JoinSet::new(), JoinSet::new());
         while !*stop.borrow() {
-            let free = IN_FLIGHT_MAX.saturating_sub(in_flight.len());
-            let claims = if free > 0 { self.claim(free).await } else { Ok(Vec::new()) };
-            let claims = claims.unwrap_or_else(|error| {
+            let busy = Busy { loud: loud.len(), quiet: quiet.len() };
+            let claims = self.claim(busy).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "the outbox cannot be read");
                 Vec::new()
             });
-            let full = claims.len() == free && free > 0;
             for claim in claims {
                 let courier = Arc::clone(&self);
-                in_flight.spawn(async move { courier.carry_out(claim).await });
-            }
-            if full && in_flight.len() < IN_FLIGHT_MAX {
-                continue;
+                let hands = if pace::is_loud(&claim) { &mut loud } else { &mut quiet };
+                hands.spawn(async move { courier.carry_out(claim).await });
             }
             tokio::select! {
                 () = signal.notified() => {}
-                Some(joined) = in_flight.join_next() => log_panic(&joined),
-                () = tokio::time::sleep(POLL) => {}
+                Some(joined) = loud.join_next() => log_panic(&joined),
+                Some(joined) = quiet.join_next() => log_panic(&joined),
+                () = tokio::time::sleep(self.closed_for(POLL)) => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
-        while let Some(joined) = in_flight.join_next().await {
-            log_panic(&joined);
+        for mut hands in [loud, quiet] {
+            while let Some(joined) = hands.join_next().await {
+                log_panic(&joined);
+            }
         }
     }
 
-    async fn claim(&self, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        let now = self.clock.now();
-        let lease_until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
-        self.store.claim(now, lease_until, limit).await
-    }
-
     async fn carry_out(&self, claim: Claim) {
+        let leave = self.leave(&claim);
         let outcome = match &claim.job {
             Job::Post { to } => self.post(&claim, to).await,
             Job::Edit { to } => self.edit(&claim, to).await,
             Job::Buzz { .. } => self.buzz(&claim).await,
             Job::Remind { to, person } => self.remind(&claim, to, person).await,
-            Job::Tell { to, step, people } => self.tell(&claim, to, *step, people).await,
+            Job::Tell { to, step, people } => self.tell_step(&claim, to, *step, people).await,
             Job::Pin { to } => self.pin(&claim, to).await,
             Job::Silence { until, author } => self.silence(&claim, *until, author).await,
             Job::EndSilence => self.end_silence(&claim).await,
@@ -175,7 +185,12 @@ impl Courier {
             let at = self.clock.now().checked_add(STORE_PAUSE).unwrap_or(Timestamp::MAX);
             Outcome::retry(at, true)
         });
-        if let Err(error) = self.store.report(self.report(&claim, outcome)).await {
+        drop(leave);
+        self.write_down(&claim, outcome).await;
+    }
+
+    async fn write_down(&self, claim: &Claim, outcome: Outcome) {
+        if let Err(error) = self.store.report(self.report(claim, outcome)).await {
             // The claim runs out and the job is found again, marked as interrupted.
             tracing::error!(job = claim.id.0, kind = claim.job.kind(), %error, "what came of a job cannot be kept");
         }
@@ -202,6 +217,7 @@ impl Courier {
             at,
             end: outcome.end,
             sent: None,
+            due_by: outcome.due_by,
             card: outcome.card,
             pins: outcome.pins,
             timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),
@@ -222,6 +238,7 @@ impl Courier {
     fn again(&self, claim: &Claim, error: &CallError) -> Option<Outcome> {
         let now = self.clock.now();
         let pause = match error.verdict {
+            Verdict::NotYet(at) => return Some(pace::put_back(at)),
             Verdict::RetryAfter(pause) => backoff::at_least(pause, claim),
             Verdict::Unknown | Verdict::NotSent => backoff::growing(claim),
             Verdict::Credentials => backoff::operator(),
@@ -239,15 +256,30 @@ impl Courier {
             | Verdict::GiveUp => return None,
         };
         let at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-        Some(Outcome::retry(at, claim.attempts + 1 < PATIENCE))
+        let outcome = Outcome::retry(at, claim.attempts + 1 < PATIENCE);
+        // Once is enough: an outage would fill the timeline.
+        Some(match claim.attempts {
+            0 => {
+                outcome.note(cards::failed(claim, claim.job.kind(), &error.to_string(), "it is tried again"))
+            }
+            _ => outcome,
+        })
     }
 
-    /// Logs and counts a failed call, once.
+    /// Logs and counts a failed call, once. One that was not made yet has not failed.
     fn count_failure(&self, claim: &Claim, channel: &str, error: &CallError) {
+        if matches!(error.verdict, Verdict::NotYet(_)) {
+            return;
+        }
         self.metrics.notification_failed(channel, error.verdict.as_str());
         let incident = claim.incident.map(|id| id.to_string());
         let to = claim.job.to().map(ToString::to_string);
-        tracing::warn!(incident, to, attempt = claim.attempts + 1, %error, "Feishu refused");
+        let attempt = claim.attempts + 1;
+        if error.verdict.needs_operator() {
+            tracing::error!(incident, to, attempt, %error, "Feishu refused, and will until an operator mends it");
+        } else {
+            tracing::warn!(incident, to, attempt, %error, "Feishu refused");
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Courier {
             Destination::Chat(chat) => Place::Chat(chat.clone()),
             Destination::Direct(_) => Place::Bot,
         };
-        let pinned = match self.client.pin(self.clock.now(), &place, on, &known.user_ids()).await {
+        let pinned = match self.client_for(claim).pin(self.clock.now(), &place, on, &known.user_ids()).await {
             Ok(pinned) => pinned,
             Err(error) => return Ok(Err(error)),
         };
@@ -81,6 +81,7 @@ impl Courier {
             at: self.clock.now(),
             end: JobEnd::Held,
             sent: None,
+            due_by: None,
             card: None,
             pins: people.iter().map(|p| (p.clone(), PinState::Unsure)).collect(),
             timeline: Vec::new(),

@@ -31,12 +31,12 @@ impl Courier {
         };
         let text = self.cards.load().buzz_line(&incident, "", (0, 0), std::slice::from_ref(&person.name));
         let (now, placed) = (self.clock.now(), super::placed(&incident, to));
-        let line =
-            match self.client.reply(now, &card.message, &Content::Text(text), placed, &claim.uuid).await {
-                Ok(sent) => sent.message,
-                Err(error) => return Ok(self.not_reminded(claim, &error)),
-            };
-        match self.client.urge(self.clock.now(), &line, Urgent::App, &known.user_ids()).await {
+        let client = self.client_for(claim);
+        let line = match client.reply(now, &card.message, &Content::Text(text), placed, &claim.uuid).await {
+            Ok(sent) => sent.message,
+            Err(error) => return Ok(self.not_reminded(claim, &error)),
+        };
+        match client.urge(self.clock.now(), &line, Urgent::App, &known.user_ids()).await {
             Ok(urged) => {
                 let refused = known.behind(&urged.refused).into_iter().map(|p| p.name).collect::<Vec<_>>();
                 let people = if refused.is_empty() { vec![person.name.clone()] } else { Vec::new() };

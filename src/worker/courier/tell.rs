@@ -9,7 +9,7 @@ use crate::store::{Card, Claim, StoreError};
 
 impl Courier {
     /// Tells what step ran and whom it names. Without a card there is no thread to tell it in.
-    pub(super) async fn tell(
+    pub(super) async fn tell_step(
         &self,
         claim: &Claim,
         to: &Destination,
@@ -46,6 +46,6 @@ impl Courier {
         let total = u16::try_from(incident.standing.policy.steps.len()).unwrap_or(u16::MAX);
         let text = self.cards.load().buzz_line(incident, "", (step + 1, total), people);
         let (now, text) = (self.clock.now(), Content::Text(text));
-        self.client.reply(now, &card.message, &text, Placed::InThread, &claim.uuid).await.map(drop)
+        self.client_for(claim).reply(now, &card.message, &text, Placed::InThread, &claim.uuid).await.map(drop)
     }
 }

@@ -107,7 +107,8 @@ CREATE TABLE outbox (
     lease_until TEXT,
     sent        TEXT
 ) STRICT;
-CREATE INDEX outbox_ready ON outbox (priority, id, run_at) WHERE blocked = 0 AND lease_until IS NULL;
+CREATE INDEX outbox_ready ON outbox (priority, id, run_at, kind, place, blocked, lease_until)
+    WHERE blocked = 0 AND lease_until IS NULL;
 CREATE INDEX outbox_next ON outbox (run_at) WHERE blocked = 0 AND lease_until IS NULL;
 CREATE INDEX outbox_leased ON outbox (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX outbox_turn ON outbox (incident_id, place, id) WHERE ordered = 1;
