@@ -39,16 +39,19 @@ use crate::alertmanager;
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
 use crate::feishu::listening::Listener;
-use crate::feishu::{self, Cards, Client, ClientConfig};
+use crate::feishu::{self, CallError, Cards, Client, ClientConfig};
 use crate::http;
 use crate::rules::RuleSet;
 use crate::settings::{Events, Settings, StoreUrl};
 use crate::store::Store;
 use crate::store::sqlite::{Retention, SqliteStore};
 use crate::telemetry::Metrics;
-use crate::worker::courier::Courier;
+use crate::wire;
+use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
 use crate::worker::long_connection::{Line, LongConnection};
+use crate::worker::self_check::{SelfCheck, Watcher};
+use crate::worker::sinks::Sinks;
 
 /// For a whole call to Feishu or Alertmanager, in seconds. Shorter than a job's lease.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,6 +80,9 @@ struct Parts {
     cards: Arc<ArcSwap<Cards>>,
     metrics: Metrics,
     client: Client,
+    reach: Arc<Reach>,
+    sinks: Option<Arc<Sinks>>,
+    watcher: Option<Watcher>,
     alertmanager: Option<alertmanager::Client>,
     store: Arc<SqliteStore>,
 }
@@ -126,7 +132,11 @@ impl Parts {
         let cards = first_cards(&settings)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         metrics.reloaded(true);
-        let client = connect(&settings, &metrics)?;
+        let counted = Counted::new(metrics.clone(), clock.clone());
+        let reach = counted.reach.clone();
+        let client = connect(&settings, counted)?;
+        let sinks = settings.fallback.as_ref().map(Sinks::new).transpose()?.map(Arc::new);
+        let watcher = watcher(&settings)?;
         let alertmanager = connect_alertmanager(&settings)?;
         let StoreUrl::Sqlite(path) = &settings.store;
         let store = SqliteStore::open(path, Retention::default())
@@ -139,32 +149,40 @@ impl Parts {
             clock,
             metrics,
             client,
+            reach,
+            sinks,
+            watcher,
             alertmanager,
         })
     }
 
+    /// Engine and courier, with all that the settings give them.
+    fn workers(&self, outbox_signal: Arc<Notify>) -> (Arc<Engine>, Arc<Courier>) {
+        let store: Arc<dyn Store> = self.store.clone();
+        let (rules, metrics, feishu) = (self.rules.clone(), self.metrics.clone(), &self.settings.feishu);
+        let mut engine =
+            Engine::new(store.clone(), rules, metrics.clone(), outbox_signal).speaking(feishu.locale);
+        let (client, cards, clock) = (self.client.clone(), self.cards.clone(), self.clock.clone());
+        let mut courier = Courier::new(store, client, cards, metrics, clock, feishu.urgent_via);
+        if let Some(there) = &self.alertmanager {
+            engine = engine.with_alertmanager(there.clone());
+            courier = courier.with_alertmanager(there.clone());
+        }
+        if let Some(sinks) = &self.sinks {
+            courier = courier.with_sinks(sinks.clone(), self.reach.clone());
+        }
+        (Arc::new(engine), Arc::new(courier))
+    }
+
     /// Lets everything loose.
     fn run(self, listener: TcpListener) -> anyhow::Result<Running> {
-        let Self { settings, clock, rules, cards, metrics, client, alertmanager, store } = self;
         let addr = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let store = self.store.clone();
         let shared: Arc<dyn Store> = store.clone();
-        let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone())
-            .speaking(settings.feishu.locale);
-        let courier = Courier::new(
-            shared.clone(),
-            client.clone(),
-            cards.clone(),
-            metrics.clone(),
-            clock.clone(),
-            settings.feishu.urgent_via,
-        );
-        let (engine, courier) = match alertmanager {
-            Some(there) => (engine.with_alertmanager(there.clone()), courier.with_alertmanager(there)),
-            None => (engine, courier),
-        };
-        let (engine, courier) = (Arc::new(engine), Arc::new(courier));
+        let (engine, courier) = self.workers(outbox_signal.clone());
+        let Self { settings, clock, rules, cards, metrics, client, reach, sinks, watcher, .. } = self;
         let conversation = Arc::new(conversation::Conversation {
             engine: engine.clone(),
             courier: courier.clone(),
@@ -178,6 +196,10 @@ impl Parts {
         let long_connection = (settings.feishu.events == Events::LongConnection)
             .then(|| LongConnection::new(client.clone(), ear, metrics.clone(), clock.clone()));
         let line = long_connection.as_ref().map(LongConnection::line);
+        let self_check = SelfCheck::new(engine.clone(), shared.clone(), clock.clone(), reach)
+            .listening(line.clone())
+            .with_sinks(sinks)
+            .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
         let state = http::State {
@@ -200,6 +222,7 @@ impl Parts {
             tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped.clone())),
+            tokio::spawn(self_check.run(stopped.clone())),
         ];
         workers.extend(long_connection.map(|connection| tokio::spawn(connection.run(stopped))));
         tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
@@ -270,7 +293,7 @@ fn callbacks(settings: &Settings) -> Option<Callbacks> {
 }
 
 /// A client to the Feishu of the settings.
-fn connect(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Client> {
+fn connect(settings: &Settings, counted: Counted) -> anyhow::Result<Client> {
     let credentials = settings.feishu_required()?;
     let config = ClientConfig {
         base_url: settings.feishu.base_url.clone(),
@@ -279,7 +302,16 @@ fn connect(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Client> {
         timeout: CALL_TIMEOUT,
         connect_timeout: CONNECT_TIMEOUT,
     };
-    Ok(Client::new(config, Arc::new(Counted(metrics.clone())))?)
+    Ok(Client::new(config, Arc::new(counted))?)
+}
+
+/// The outside watcher of the settings, if they name one.
+fn watcher(settings: &Settings) -> anyhow::Result<Option<Watcher>> {
+    use secrecy::ExposeSecret;
+    let Some(url) = &settings.heartbeat_url else { return Ok(None) };
+    let http = wire::client(CALL_TIMEOUT, CONNECT_TIMEOUT).map_err(anyhow::Error::msg)?;
+    let watcher = Watcher::new(http, url.expose_secret());
+    Ok(Some(watcher.context("self_check.heartbeat_url is not an http or https address")?))
 }
 
 /// A client to the Alertmanager of the settings, if they name one.
@@ -299,12 +331,23 @@ fn http_workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2)
 }
 
-/// Counts calls to Feishu.
-struct Counted(Metrics);
+/// Counts calls to Feishu, and remembers when it last answered.
+struct Counted {
+    metrics: Metrics,
+    reach: Arc<Reach>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Counted {
+    fn new(metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
+        Self { metrics, reach: Arc::default(), clock }
+    }
+}
 
 impl feishu::Observer for Counted {
-    fn called(&self, api: &'static str, code: i64) {
-        self.0.feishu_call(api, code);
+    fn called(&self, api: &'static str, answer: Result<(), &CallError>) {
+        self.metrics.feishu_call(api, answer.err().map_or(0, CallError::counted_code));
+        self.reach.hear(answer, self.clock.now());
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{connect, files};
+use super::{Counted, connect, files};
 use crate::domain::{
     ChatId, Clock, Contact, Fingerprint, Incident, IncidentKey, Labels, Ladder, Member, MemberState, Person,
     Policy, Response, Severity, Standing, Urgent,
@@ -40,7 +40,7 @@ pub async fn send_test(
 ) -> anyhow::Result<Vec<String>> {
     let checked = files::read_rules(std::slice::from_ref(&settings.rules))?;
     let (cards, _) = files::read_cards(settings)?;
-    let client = connect(settings, &Metrics::new(env!("CARGO_PKG_VERSION")))?;
+    let client = connect(settings, Counted::new(Metrics::new(env!("CARGO_PKG_VERSION")), clock.clone()))?;
     let person = trial.person.as_deref().map(|name| find_person(&checked.rules, name)).transpose()?;
     let chat = trial.chat.as_deref().map(|name| find_chat(&checked.rules, name)).transpose()?;
     let now = clock.now();

@@ -58,6 +58,15 @@ pub enum Job {
         /// Who wants it.
         author: String,
     },
+    /// Tell people by a way that does not lead through Feishu.
+    Fallback {
+        /// Which, by its key in the settings.
+        sink: String,
+        /// How loudly they should have been buzzed.
+        urgent: Urgent,
+        /// Names of whom it is for.
+        people: Vec<String>,
+    },
     /// End the incident's silences in Alertmanager: nobody wants them any more.
     EndSilence,
 }
@@ -73,6 +82,7 @@ impl Job {
             Self::Tell { .. } => "tell",
             Self::Pin { .. } => "pin",
             Self::Silence { .. } => "silence",
+            Self::Fallback { .. } => "fallback",
             Self::EndSilence => "end_silence",
         }
     }
@@ -86,7 +96,7 @@ impl Job {
             | Self::Remind { to, .. }
             | Self::Tell { to, .. }
             | Self::Pin { to } => Some(to),
-            Self::Silence { .. } | Self::EndSilence => None,
+            Self::Silence { .. } | Self::Fallback { .. } | Self::EndSilence => None,
         }
     }
 
@@ -101,7 +111,7 @@ impl Job {
             Urgent::None => 3,
         };
         match self {
-            Self::Buzz { urgent, .. } => buzz(*urgent),
+            Self::Buzz { urgent, .. } | Self::Fallback { urgent, .. } => buzz(*urgent),
             Self::Post { .. } => buzz(loudest),
             Self::Remind { .. } => buzz(Urgent::App),
             Self::Silence { .. } | Self::EndSilence => buzz(Urgent::None),

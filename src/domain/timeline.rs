@@ -159,6 +159,13 @@ pub enum Happening {
         /// Names of those Feishu would not buzz.
         refused: Vec<String>,
     },
+    /// Feishu does not answer; people are told by other ways.
+    FellBack {
+        /// Which, by their keys in the settings.
+        ways: Vec<String>,
+        /// Names of whom it is for.
+        people: Vec<String>,
+    },
     /// Something could not be delivered, or only in another way.
     DeliveryFailed {
         /// What was tried: `post`, `buzz`, …
@@ -212,6 +219,7 @@ impl Happening {
             Self::Reopened { .. } => "reopened",
             Self::CardPosted { .. } => "card_posted",
             Self::Buzzed { .. } => "buzzed",
+            Self::FellBack { .. } => "fell_back",
             Self::DeliveryFailed { .. } => "delivery_failed",
         }
     }
@@ -268,6 +276,9 @@ impl Happening {
                 ("people", Fact::List(people.clone())),
                 ("refused", Fact::List(refused.clone())),
             ],
+            Self::FellBack { ways, people } => {
+                vec![("ways", Fact::List(ways.clone())), ("people", Fact::List(people.clone()))]
+            }
             Self::DeliveryFailed { what, to, reason, instead } => vec![
                 ("what", text(what)),
                 ("to", text(to)),

@@ -51,11 +51,10 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
 }
 
-/// Is told about every call, for metrics.
+/// Is told what came of every call.
 pub trait Observer: Send + Sync + 'static {
-    /// A call ended. `code` is 0 when it was fine, else Feishu's code, else the
-    /// HTTP status, or -1 when there was no answer.
-    fn called(&self, api: &'static str, code: i64);
+    /// A call ended.
+    fn called(&self, api: &'static str, answer: Result<(), &CallError>);
 }
 
 /// Why a client could not be made.
@@ -182,7 +181,7 @@ impl Inner {
             Err(error) => Err(error),
         };
         let answer = answer.map_err(|error| self.redacted(error, token));
-        self.observer.called(call.api.as_str(), answer.as_ref().err().map_or(0, CallError::counted_code));
+        self.observer.called(call.api.as_str(), answer.as_ref().map(drop));
         answer
     }
 

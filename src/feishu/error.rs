@@ -30,8 +30,8 @@ impl CallError {
         Self { api, http: None, code: None, message: message.into(), log_id: None, verdict }
     }
 
-    /// What the observer counts it as.
-    pub(crate) fn counted_code(&self) -> i64 {
+    /// What it is counted as: Feishu's code, else the HTTP status, else -1.
+    pub fn counted_code(&self) -> i64 {
         self.code.or(self.http.map(i64::from)).unwrap_or(-1)
     }
 }

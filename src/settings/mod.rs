@@ -51,6 +51,8 @@ pub struct Settings {
     pub alertmanager_url: Option<SecretString>,
     /// Where pages go while Feishu as a whole cannot be reached; `None`: nowhere.
     pub fallback: Option<Fallback>,
+    /// An outside watcher that expects a beat once a minute while all is well.
+    pub heartbeat_url: Option<SecretString>,
     /// A rules file or a folder of `*.yaml`.
     pub rules: PathBuf,
     /// Folder of templates that override the shipped ones; need not exist.

@@ -69,6 +69,8 @@ pub(super) struct Raw {
     pub(super) feishu: RawFeishu,
     #[serde(deserialize_with = "maybe_empty")]
     pub(super) fallback: RawFallback,
+    #[serde(deserialize_with = "maybe_empty")]
+    pub(super) self_check: RawSelfCheck,
     pub(super) timezone: Option<String>,
     #[serde(deserialize_with = "maybe_empty")]
     pub(super) alertmanager: RawAlertmanager,
@@ -181,4 +183,11 @@ pub(super) struct RawSmtp {
     pub(super) from: Option<String>,
     /// Several are separated by commas.
     pub(super) to: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSelfCheck {
+    pub(super) heartbeat_url: Option<Secret>,
+    pub(super) heartbeat_url_file: Option<String>,
 }

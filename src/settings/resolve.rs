@@ -37,6 +37,11 @@ pub(super) fn resolve(raw: Raw) -> Result<Settings, SettingsError> {
             .optional(raw.alertmanager.url.map(|u| base_url("alertmanager.url", &u)).transpose())
             .map(SecretString::from),
         fallback: fallback(raw.fallback, &mut problems),
+        heartbeat_url: problems.secret(
+            "self_check.heartbeat_url",
+            raw.self_check.heartbeat_url,
+            raw.self_check.heartbeat_url_file,
+        ),
         rules: raw.rules.unwrap_or_else(|| "rules".into()).into(),
         templates: raw.templates.unwrap_or_else(|| "templates".into()).into(),
     };

@@ -195,6 +195,10 @@ fn mistakes_are_named_with_their_place_and_a_way_out() {
         ("feishu: {urgent_via: shout}", &["feishu.urgent_via", "reply, message"]),
         ("feishu: {reactions: {resolve: OnIt}}", &["feishu.reactions", "the same emoji"]),
         ("feishu: {reactions: {acknowledge: 👍}}", &["feishu.reactions.acknowledge", "THUMBSUP"]),
+        ("fallback: {after: soon, webhook: {url: 'http://h'}}", &["fallback.after", "2m"]),
+        ("fallback: {feishu_bot: {secret: hunter2}}", &["fallback.feishu_bot.url"]),
+        ("fallback: {webhook: {bearer_token: hunter2}}", &["fallback.webhook.url"]),
+        ("fallback: {smtp: {url: 'smtps://u:hunter2@h'}}", &["fallback.smtp", "from and to"]),
         ("feishu: {locale: fr}", &["feishu.locale", "zh-CN, en"]),
         ("timezone: Mars/Olympus", &["timezone", "Mars/Olympus", "Asia/Shanghai"]),
         ("alertmanager: {url: am}", &["alertmanager.url"]),
@@ -283,4 +287,27 @@ fn secrets_do_not_print() {
     let settings = load(EVERYTHING.replace(": api\n", ": hunter2\n").as_str()).unwrap();
     let printed = format!("{settings:?}");
     assert!(!printed.contains("hunter2") && !printed.contains("0123"), "{printed}");
+}
+
+#[test]
+fn the_other_ways_are_read_and_none_is_the_default() {
+    assert!(
+        load("").unwrap().fallback.is_none() && load("fallback: {after: 5m}").unwrap().fallback.is_none()
+    );
+    let yaml = "
+fallback:
+  after: 90s
+  feishu_bot: {url: 'https://h/hook/t', secret: s}
+  webhook: {url: 'https://h/x'}
+  smtp: {url: 'smtps://u:p@mail', from: pager@example.com, to: 'a@example.com, b@example.com'}
+self_check: {heartbeat_url: 'https://h/beat'}
+";
+    let settings = load(yaml).unwrap();
+    let fallback = settings.fallback.unwrap();
+    assert_eq!(fallback.after.as_secs(), 90);
+    assert!(
+        fallback.feishu_bot.unwrap().secret.is_some() && fallback.webhook.unwrap().bearer_token.is_none()
+    );
+    assert_eq!(fallback.smtp.unwrap().to, ["a@example.com", "b@example.com"]);
+    assert!(settings.heartbeat_url.is_some());
 }

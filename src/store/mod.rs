@@ -204,6 +204,9 @@ pub struct Backlog {
     pub outbox: u64,
     /// When the oldest of them was put there.
     pub outbox_oldest: Option<Timestamp>,
+    /// When the oldest page that waits (a buzz, or a card that a buzz waits for)
+    /// was put there; pages about larkhorn itself do not count.
+    pub page_oldest: Option<Timestamp>,
     /// Earliest deadline of an open incident or a heartbeat.
     pub next_due: Option<Timestamp>,
     /// When each rule's heartbeat was last seen; of several groups, the one

@@ -161,7 +161,8 @@ fn next(before: Option<&Happening>) -> Option<Happening> {
         Some(Happening::CardPosted { .. }) => {
             Happening::Buzzed { urgent: Urgent::App, people: one(), refused: one() }
         }
-        Some(Happening::Buzzed { .. }) => Happening::DeliveryFailed {
+        Some(Happening::Buzzed { .. }) => Happening::FellBack { ways: one(), people: one() },
+        Some(Happening::FellBack { .. }) => Happening::DeliveryFailed {
             what: "post".into(),
             to: "oc_1".into(),
             reason: "230002".into(),
@@ -326,6 +327,7 @@ async fn names_of_the_api_have_words_in_both_languages() {
         Job::Tell { to: chat.clone(), step: 0, people: Vec::new() },
         Job::Pin { to: chat },
         Job::EndSilence,
+        Job::Fallback { sink: "smtp".into(), urgent: Urgent::App, people: Vec::new() },
         Job::Silence { until: Timestamp::UNIX_EPOCH, author: "lin".into() },
     ];
     for language in LANGUAGES {

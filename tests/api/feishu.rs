@@ -39,8 +39,8 @@ impl Clock for Hands {
 struct Counts(Mutex<Vec<(&'static str, i64)>>);
 
 impl Observer for Counts {
-    fn called(&self, api: &'static str, code: i64) {
-        self.0.lock().unwrap().push((api, code));
+    fn called(&self, api: &'static str, answer: Result<(), &CallError>) {
+        self.0.lock().unwrap().push((api, answer.err().map_or(0, CallError::counted_code)));
     }
 }
 

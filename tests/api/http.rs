@@ -21,10 +21,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use shelf::Shelf;
-
-#[path = "../support/shelf.rs"]
-mod shelf;
+use crate::shelf::Shelf;
 
 /// The moment that `grafana-unified_hmac-timestamp` was signed at.
 const SIGNED_AT: i64 = 1_768_472_500;

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use larkhorn::domain::Clock;
 use larkhorn::feishu::callbacks::Inbound;
 use larkhorn::feishu::long_connection::{NotOpened, Verdict};
-use larkhorn::feishu::{Client, ClientConfig, Observer};
+use larkhorn::feishu::{CallError, Client, ClientConfig, Observer};
 use larkhorn::sandbox::{Account, Api, Fault, Options, Outcome, Running, Sandbox};
 use larkhorn::telemetry::Metrics;
 use larkhorn::worker::long_connection::{Line, LongConnection};
@@ -30,7 +30,7 @@ const CONNECTIONS_MAX: usize = 50;
 struct Unobserved;
 
 impl Observer for Unobserved {
-    fn called(&self, _: &'static str, _: i64) {}
+    fn called(&self, _: &'static str, _: Result<(), &CallError>) {}
 }
 
 /// A Feishu with Lin and Mara in one chat.

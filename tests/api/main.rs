@@ -18,4 +18,7 @@ mod long_connection;
 mod rules;
 mod sandbox;
 mod schedules;
+mod self_check;
+#[path = "../support/shelf.rs"]
+mod shelf;
 mod sources;

@@ -314,6 +314,7 @@ pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
         inbox_oldest: Some(at(4)),
         outbox: 2,
         outbox_oldest: Some(at(0)),
+        page_oldest: Some(at(0)),
         next_due: Some(at(60)),
         heartbeats: BTreeMap::new(),
         incidents: BTreeMap::from([(Phase::Triggered, 2), (Phase::Acknowledged, 0), (Phase::Snoozed, 0)]),

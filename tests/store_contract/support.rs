@@ -178,6 +178,7 @@ pub(crate) fn new_job(job: Job) -> NewJob {
         | Job::Tell { .. }
         | Job::Pin { .. }
         | Job::Silence { .. }
+        | Job::Fallback { .. }
         | Job::EndSilence => Urgent::App,
     };
     NewJob { priority: job.priority(loudest), job, run_at: at(0) }

@@ -19,6 +19,7 @@ mod cards;
 mod delivery;
 mod heartbeats;
 mod ladder;
+mod last_resort;
 mod life;
 mod refusals;
 mod review;

@@ -11,16 +11,18 @@ use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{Action, Actor, Answer, Clock, Incident, IncidentId, RecordedEntry, Urgent, Via};
-use larkhorn::feishu::{Allowance, Cards, Client, ClientConfig, Observer};
+use larkhorn::feishu::{Allowance, CallError, Cards, Client, ClientConfig, Observer};
 use larkhorn::rules::{RuleSet, SourceFile};
 use larkhorn::sandbox::{Account, Fault, Limits, Message, Options, Outcome, Pinned, Running, Sandbox};
-use larkhorn::settings::{Locale, UrgentVia};
+use larkhorn::settings::{Fallback, Locale, UrgentVia};
 use larkhorn::sources::{self, Hint};
 use larkhorn::store::sqlite::{Retention, SqliteStore};
 use larkhorn::store::{NewDelivery, Store};
 use larkhorn::telemetry::Metrics;
-use larkhorn::worker::courier::Courier;
+use larkhorn::worker::courier::{Courier, Reach};
 use larkhorn::worker::engine::Engine;
+use larkhorn::worker::self_check::SelfCheck;
+use larkhorn::worker::sinks::Sinks;
 use tokio::sync::Notify;
 
 /// A clock that stands still until it is moved.
@@ -33,11 +35,16 @@ impl Clock for StoryClock {
     }
 }
 
-/// Ignores what it is told: the stories look at the phones.
-struct Deaf;
+/// What it is told is heard by nobody but the courier.
+struct Heard {
+    reach: Arc<Reach>,
+    clock: Arc<StoryClock>,
+}
 
-impl Observer for Deaf {
-    fn called(&self, _api: &'static str, _code: i64) {}
+impl Observer for Heard {
+    fn called(&self, _api: &'static str, answer: Result<(), &CallError>) {
+        self.reach.hear(answer, self.clock.now());
+    }
 }
 
 /// One thing that showed on a phone, as the stories write it:
@@ -60,6 +67,8 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     seen: Seen,
     sights: VecDeque<Sight>,
+    reach: Arc<Reach>,
+    sinks: Option<Arc<Sinks>>,
     /// Nobody has listened since the process started.
     away: Cell<bool>,
 }
@@ -83,7 +92,7 @@ fn rule_set(yaml: &str) -> RuleSet {
 }
 
 /// Feishu as the pager knows it; as fast as the fake is.
-fn client(running: &Running, limits: Limits) -> Client {
+fn client(running: &Running, limits: Limits, heard: Heard) -> Client {
     let config = ClientConfig {
         base_url: running.url(),
         app_id: "cli_story".to_owned(),
@@ -91,7 +100,7 @@ fn client(running: &Running, limits: Limits) -> Client {
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
     };
-    let client = Client::new(config, Arc::new(Deaf)).unwrap();
+    let client = Client::new(config, Arc::new(heard)).unwrap();
     match limits {
         Limits::Feishu => client,
         Limits::Off => client.with_allowance(Allowance::unlimited()),
@@ -116,7 +125,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let running = sandbox.serve(listener).unwrap();
-        let client = client(&running, limits);
+        let reach = Arc::new(Reach::default());
+        let client = client(&running, limits, Heard { reach: reach.clone(), clock: clock.clone() });
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("story.db"), Retention::default()).unwrap();
         Self {
@@ -126,6 +136,8 @@ impl World {
             running,
             client,
             limits,
+            reach,
+            sinks: None,
             rules: Arc::new(ArcSwap::from_pointee(rule_set(rules))),
             templates: Vec::new(),
             urgent_via: UrgentVia::Reply,
@@ -160,7 +172,24 @@ impl World {
         let (cards, _) = Cards::new(Locale::En, zone, &self.templates);
         let cards = Arc::new(ArcSwap::from_pointee(cards));
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Courier::new(self.store(), self.client.clone(), cards, self.metrics.clone(), clock, self.urgent_via)
+        let (store, client, metrics) = (self.store(), self.client.clone(), self.metrics.clone());
+        let courier = Courier::new(store, client, cards, metrics, clock, self.urgent_via);
+        match &self.sinks {
+            Some(sinks) => courier.with_sinks(sinks.clone(), self.reach.clone()),
+            None => courier,
+        }
+    }
+
+    /// From now on there are other ways to tell people.
+    pub(crate) fn falls_back_to(&mut self, settings: &Fallback) {
+        self.sinks = Some(Arc::new(Sinks::new(settings).unwrap()));
+    }
+
+    /// The pager's look at itself.
+    pub(crate) fn self_check(&self) -> SelfCheck {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let check = SelfCheck::new(Arc::new(self.engine()), self.store(), clock, self.reach.clone());
+        check.with_sinks(self.sinks.clone())
     }
 
     /// A webhook comes in and all that follows at once happens.
@@ -316,7 +345,9 @@ impl World {
         drop(store);
         self.store = Some(Arc::new(SqliteStore::open(&path, Retention::default()).unwrap()));
         self.away.set(true);
-        self.client = client(&self.running, self.limits);
+        self.reach = Arc::default();
+        let heard = Heard { reach: self.reach.clone(), clock: self.clock.clone() };
+        self.client = client(&self.running, self.limits, heard);
         self
     }
 

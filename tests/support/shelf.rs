@@ -15,17 +15,17 @@ use larkhorn::store::{
 
 /// What is on the shelf.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     /// Webhooks kept so far.
-    pub(super) kept: Mutex<Vec<NewDelivery>>,
+    pub(crate) kept: Mutex<Vec<NewDelivery>>,
     /// Incidents to show, oldest first.
-    pub(super) incidents: Vec<Incident>,
+    pub(crate) incidents: Vec<Incident>,
     /// Timelines to show.
-    pub(super) timelines: BTreeMap<IncidentId, Vec<RecordedEntry>>,
+    pub(crate) timelines: BTreeMap<IncidentId, Vec<RecordedEntry>>,
     /// What waits.
-    pub(super) backlog: Backlog,
+    pub(crate) backlog: Backlog,
     /// Whether every call fails.
-    pub(super) broken: AtomicBool,
+    pub(crate) broken: AtomicBool,
 }
 
 impl Shelf {

@@ -68,7 +68,7 @@ export default {
     "seconds": "{n} s",
     "state": {"triggered": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"},
     "urgent": {"none": "card only", "app": "app", "sms": "SMS", "phone": "phone"},
-    "what": {"post": "card", "edit": "card update", "buzz": "buzz", "remind": "reminder", "pin": "pin", "silence": "silence", "end_silence": "end of a silence", "tell": "line in the thread", "card": "full card"},
+    "what": {"post": "card", "edit": "card update", "buzz": "buzz", "remind": "reminder", "pin": "pin", "silence": "silence", "end_silence": "end of a silence", "fallback": "another way", "feishu_bot": "custom bot", "webhook": "webhook", "smtp": "mail", "tell": "line in the thread", "card": "full card"},
     "happenings": {
       "opened": "Opened as {severity}, {firing} firing",
       "alerts_changed": "Alerts changed: {firing} firing, {resolved} recovered",
@@ -81,6 +81,7 @@ export default {
       "catch_all": "Catch-all: paging {people} ({urgent}), {times}× so far",
       "acknowledged": "{by} has it",
       "unacknowledged": "{by} gave it back; the escalation starts over",
+      "fell_back": "Feishu does not answer; {people} told by {ways}",
       "seen": "{by} has seen it",
       "reminded": "{by} was reminded that the acknowledgement is about to lapse",
       "acknowledge_expired": "The acknowledgement of {by} lapsed; the escalation starts over",
@@ -169,7 +170,7 @@ export default {
     "seconds": "{n} 秒",
     "state": {"triggered": "告警中", "acknowledged": "已认领", "snoozed": "静音中", "resolved": "已恢复"},
     "urgent": {"none": "仅卡片", "app": "应用内", "sms": "短信", "phone": "电话"},
-    "what": {"post": "卡片", "edit": "卡片更新", "buzz": "加急", "remind": "提醒", "pin": "置顶", "silence": "静默", "end_silence": "解除静默", "tell": "话题消息", "card": "完整卡片"},
+    "what": {"post": "卡片", "edit": "卡片更新", "buzz": "加急", "remind": "提醒", "pin": "置顶", "silence": "静默", "end_silence": "解除静默", "fallback": "备用通道", "feishu_bot": "自定义机器人", "webhook": "webhook", "smtp": "邮件", "tell": "话题消息", "card": "完整卡片"},
     "happenings": {
       "opened": "事件触发：{severity}，{firing} 条告警中",
       "alerts_changed": "告警有变化：{firing} 条告警中，{resolved} 条已恢复",
@@ -182,6 +183,7 @@ export default {
       "catch_all": "兜底：呼叫 {people}（{urgent}），累计 {times} 次",
       "acknowledged": "{by} 已认领",
       "unacknowledged": "{by} 已取消认领，从头开始升级",
+      "fell_back": "飞书没有应答，已通过 {ways} 通知 {people}",
       "seen": "{by} 已读",
       "reminded": "已提醒 {by}：认领即将过期",
       "acknowledge_expired": "{by} 的认领已过期，从头开始升级",

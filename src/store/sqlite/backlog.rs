@@ -30,6 +30,10 @@ pub(super) fn load(conn: &Connection) -> Result<Backlog, StoreError> {
         )?,
         outbox: number("SELECT COUNT(*) FROM outbox INDEXED BY outbox_created")?,
         outbox_oldest: at("SELECT min(created_at) FROM outbox")?,
+        page_oldest: at("SELECT o.created_at FROM outbox AS o INDEXED BY outbox_created
+             JOIN incidents AS i ON i.id = o.incident_id
+             WHERE o.kind IN ('post', 'buzz') AND o.priority < 3 AND i.source <> 'larkhorn'
+             ORDER BY o.created_at LIMIT 1")?,
         next_due: at("SELECT min(due_at) FROM (
                  SELECT min(due_at) AS due_at FROM incidents INDEXED BY incidents_due
                  WHERE resolved_at IS NULL AND due_at IS NOT NULL

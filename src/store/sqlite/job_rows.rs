@@ -23,6 +23,17 @@ struct TellRow<'a> {
     people: Vec<Cow<'a, str>>,
 }
 
+/// What another way needs.
+#[derive(Serialize, Deserialize)]
+struct FallbackRow<'a> {
+    #[serde(borrow)]
+    sink: Cow<'a, str>,
+    #[serde(borrow)]
+    urgent: Cow<'a, str>,
+    #[serde(borrow)]
+    people: Vec<Cow<'a, str>>,
+}
+
 /// What a buzz needs besides its place.
 #[derive(Serialize, Deserialize)]
 struct BuzzRow<'a> {
@@ -51,6 +62,12 @@ pub(super) fn details(job: &Job) -> Result<Option<String>, StoreError> {
         Job::Tell { to: _, step, people } => {
             to_json(&TellRow { step: *step, people: people.iter().map(Into::into).collect() }).map(Some)
         }
+        Job::Fallback { sink, urgent, people } => to_json(&FallbackRow {
+            sink: sink.into(),
+            urgent: urgent.as_str().into(),
+            people: people.iter().map(Into::into).collect(),
+        })
+        .map(Some),
         Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } | Job::EndSilence => Ok(None),
     }
 }
@@ -60,6 +77,14 @@ pub(super) fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, S
     if let ("silence", Some(details)) = (kind, details) {
         let row: SilenceRow<'_> = from_json("silence", details)?;
         return Ok(Job::Silence { until: instant(&row.until)?, author: row.author.into_owned() });
+    }
+    if let ("fallback", Some(details)) = (kind, details) {
+        let row: FallbackRow<'_> = from_json("page by another way", details)?;
+        return Ok(Job::Fallback {
+            sink: row.sink.into_owned(),
+            urgent: urgent(&row.urgent)?,
+            people: row.people.into_iter().map(Cow::into_owned).collect(),
+        });
     }
     if kind == "end_silence" {
         return Ok(Job::EndSilence);

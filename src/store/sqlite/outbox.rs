@@ -38,6 +38,7 @@ pub(super) fn put(
         | Job::Remind { .. }
         | Job::Tell { .. }
         | Job::Silence { .. }
+        | Job::Fallback { .. }
         | Job::EndSilence => incident.map(|id| id.0),
     };
     let (ordered, blocked, folded) = match &new.job {
@@ -58,7 +59,7 @@ pub(super) fn put(
             (true, queue_at(conn, owner, &key)?, false)
         }
         Job::Tell { .. } => (true, queue_at(conn, owner, &key)?, false),
-        Job::Silence { .. } | Job::EndSilence => (false, false, false),
+        Job::Silence { .. } | Job::Fallback { .. } | Job::EndSilence => (false, false, false),
     };
     if folded {
         return Ok(());

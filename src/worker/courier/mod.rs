@@ -19,10 +19,12 @@
 mod backoff;
 mod buzz;
 mod cards;
+mod fallback;
 mod forms;
 mod pace;
 mod people;
 mod pins;
+mod reach;
 mod remind;
 mod silence;
 mod tell;
@@ -38,12 +40,14 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use self::pace::Busy;
+pub use self::reach::Reach;
 use crate::alertmanager;
 use crate::domain::{Clock, Destination, Happening, Incident, Job, TimelineEntry};
 use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::worker::sinks::Sinks;
 
 /// How long a claim lasts. Longer than all calls of a job may take together.
 const LEASE: SignedDuration = SignedDuration::from_mins(3);
@@ -65,6 +69,8 @@ pub struct Courier {
     clock: Arc<dyn Clock>,
     urgent_via: UrgentVia,
     alertmanager: Option<alertmanager::Client>,
+    /// Other ways, and what tells when they are needed.
+    otherwise: Option<(Arc<Sinks>, Arc<Reach>)>,
 }
 
 /// What came of working on a job.
@@ -111,7 +117,14 @@ impl Courier {
         clock: Arc<dyn Clock>,
         urgent_via: UrgentVia,
     ) -> Self {
-        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None }
+        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None, otherwise: None }
+    }
+
+    /// The same courier, with other ways to tell people while Feishu is out of
+    /// reach, by what `reach` has heard of Feishu's answers.
+    #[must_use]
+    pub fn with_sinks(self, sinks: Arc<Sinks>, reach: Arc<Reach>) -> Self {
+        Self { otherwise: Some((sinks, reach)), ..self }
     }
 
     /// The same courier, able to silence alerts there.
@@ -178,6 +191,13 @@ impl Courier {
             Job::Pin { to } => self.pin(&claim, to).await,
             Job::Silence { until, author } => self.silence(&claim, *until, author).await,
             Job::EndSilence => self.end_silence(&claim).await,
+            Job::Fallback { sink, urgent, people } => {
+                self.tell_otherwise(&claim, (sink, *urgent, people)).await
+            }
+        };
+        let outcome = match outcome {
+            Ok(outcome) => self.or_otherwise(&claim, outcome).await,
+            Err(error) => Err(error),
         };
         let outcome = outcome.unwrap_or_else(|error| {
             // No job asks the store for anything after it has urged somebody.
@@ -206,6 +226,7 @@ impl Courier {
             | Job::Tell { .. }
             | Job::Pin { .. }
             | Job::EndSilence
+            | Job::Fallback { .. }
             | Job::Silence { .. } => crate::domain::Urgent::None,
         };
         let new_job = |(job, pause): (Job, SignedDuration)| {

@@ -139,7 +139,7 @@ fn first_call(claim: &Claim, via: UrgentVia) -> Option<Api> {
         },
         Job::Buzz { .. } | Job::Remind { .. } | Job::Tell { .. } => Some(Api::Reply),
         Job::Pin { .. } => Some(Api::Pin),
-        Job::Silence { .. } | Job::EndSilence => None,
+        Job::Silence { .. } | Job::Fallback { .. } | Job::EndSilence => None,
     }
 }
 
