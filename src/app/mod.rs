@@ -163,13 +163,12 @@ impl Parts {
         let mut engine =
             Engine::new(store.clone(), rules, metrics.clone(), outbox_signal).speaking(feishu.locale);
         let (client, cards, clock) = (self.client.clone(), self.cards.clone(), self.clock.clone());
-        let mut courier = Courier::new(store, client, cards, metrics, clock, feishu.urgent_via);
+        let mut courier = Courier::new(store, client, cards, metrics, clock, feishu.urgent_via)
+            .with_reach(self.reach.clone())
+            .with_sinks(self.sinks.clone());
         if let Some(there) = &self.alertmanager {
             engine = engine.with_alertmanager(there.clone());
             courier = courier.with_alertmanager(there.clone());
-        }
-        if let Some(sinks) = &self.sinks {
-            courier = courier.with_sinks(sinks.clone(), self.reach.clone());
         }
         (Arc::new(engine), Arc::new(courier))
     }

@@ -53,6 +53,8 @@ struct Vitals {
     page_waits_since: Option<Timestamp>,
     /// Since when Feishu refuses the app, and its words.
     refused: Option<(Timestamp, String)>,
+    /// Since when places refuse cards, and which.
+    closed: Option<(Timestamp, String)>,
     /// Since when the long connection is down, and why.
     deaf: Option<(Timestamp, String)>,
 }
@@ -66,7 +68,8 @@ impl Vitals {
         let deaf = self.deaf.filter(|(since, _)| for_long(*since, DEAF));
         let refused = refused.map(|(_, why)| Alarm::FeishuRefuses { why });
         let deaf = deaf.map(|(_, why)| Alarm::LongConnectionDown { why });
-        [late, refused, deaf].into_iter().flatten().collect()
+        let closed = self.closed.map(|(_, why)| Alarm::CardsRefused { why });
+        [closed, late, refused, deaf].into_iter().flatten().collect()
     }
 }
 
@@ -182,6 +185,7 @@ impl SelfCheck {
         let vitals = Vitals {
             page_waits_since: backlog.page_oldest,
             refused: self.reach.refused(),
+            closed: self.reach.closed(now),
             deaf: line.and_then(|line| Some((line.since, line.trouble?))),
         };
         let ringing = self.ringing.hear(vitals.alarms(now), now);
@@ -245,6 +249,7 @@ mod tests {
         let all = || Vitals {
             page_waits_since: Some(at(0)),
             refused: Some((at(0), "10014 app secret invalid".to_owned())),
+            closed: None,
             deaf: Some((at(0), "connection refused".to_owned())),
         };
         let table = [

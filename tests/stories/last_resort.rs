@@ -187,3 +187,24 @@ async fn who_is_refused_by_feishu_says_so_elsewhere() {
     let told = elsewhere.told();
     assert!(told.contains(&"lin".to_owned()) && told.contains(&"mara".to_owned()), "{told:?}");
 }
+
+#[tokio::test]
+async fn a_card_without_a_chat_and_without_people_is_told_by_the_catch_all() {
+    let mut world = World::new(&RULES.replace("chat: sre, policy: core", "chat: sre"));
+    let mut check = world.self_check();
+    world.sandbox.remove_bot("oc_sre");
+    world.post(fires("Fire", "critical", world.now())).await;
+    world.expect_nothing();
+    check.look().await;
+    world.settle().await;
+    world.expect(&["card red CardsRefused in oc_leads", "text [critical] CardsRefused …", "phone mara"]);
+    let own = world.incidents().await.pop().unwrap();
+    assert!(own.summary.contains("oc_sre") && own.summary.contains("(INC-1 Fire)"), "{}", own.summary);
+    world.sandbox.change_chat("oc_sre", |chat| chat.has_bot = true);
+    world.advance(minutes(5)).await;
+    world.expect(&["card red Fire in oc_sre"]);
+    world.advance(minutes(1)).await;
+    check.look().await;
+    world.settle().await;
+    world.expect(&["edit green CardsRefused in oc_leads"]);
+}

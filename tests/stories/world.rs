@@ -173,11 +173,9 @@ impl World {
         let cards = Arc::new(ArcSwap::from_pointee(cards));
         let clock: Arc<dyn Clock> = self.clock.clone();
         let (store, client, metrics) = (self.store(), self.client.clone(), self.metrics.clone());
-        let courier = Courier::new(store, client, cards, metrics, clock, self.urgent_via);
-        match &self.sinks {
-            Some(sinks) => courier.with_sinks(sinks.clone(), self.reach.clone()),
-            None => courier,
-        }
+        Courier::new(store, client, cards, metrics, clock, self.urgent_via)
+            .with_reach(self.reach.clone())
+            .with_sinks(self.sinks.clone())
     }
 
     /// From now on there are other ways to tell people.

@@ -46,6 +46,7 @@ impl Courier {
             Err(error) => Ok(self.post_failed(claim, &incident, &error)),
             Ok(message) => {
                 let now = self.clock.now();
+                self.reach.takes(to);
                 self.metrics.notified(CHANNEL, seconds_since(claim.created_at, now));
                 // After a repeat it is unknown which attempt's content Feishu kept.
                 let first = claim.attempts == 0 && !claim.interrupted;
@@ -160,7 +161,15 @@ impl Courier {
         if !incident.standing.is_open() {
             return gave_up(claim, "post", &reason, "");
         }
-        self.later(claim, "post", &reason, "people are paged directly; it is tried again every 5 minutes")
+        if let (Some(place), Some(id)) = (claim.job.to(), incident.id) {
+            self.reach.refuses(place, format!("{reason} ({id} {})", incident.title), self.clock.now());
+        }
+        let instead = if incident.standing.policy.steps.is_empty() {
+            "the catch-all is told; it is tried again every 5 minutes"
+        } else {
+            "people are paged directly; it is tried again every 5 minutes"
+        };
+        self.later(claim, "post", &reason, instead)
     }
 
     /// What an operator has to mend first is tried again now and then, beside

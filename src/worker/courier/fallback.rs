@@ -13,9 +13,9 @@ impl Courier {
     /// The outcome of a page that waits for Feishu to be back, with what is told meanwhile.
     pub(super) async fn or_otherwise(&self, claim: &Claim, outcome: Outcome) -> Result<Outcome, StoreError> {
         let Job::Buzz { people, urgent, .. } = &claim.job else { return Ok(outcome) };
-        let (urgent, Some((sinks, reach))) = (*urgent, &self.otherwise) else { return Ok(outcome) };
+        let (urgent, Some(sinks)) = (*urgent, &self.sinks) else { return Ok(outcome) };
         let waits = matches!(outcome.end, JobEnd::Retry { .. });
-        if !waits || !reach.is_out(sinks.after(), self.clock.now()) {
+        if !waits || !self.reach.is_out(sinks.after(), self.clock.now()) {
             return Ok(outcome);
         }
         let names: Vec<String> = people.iter().map(|person| person.name.clone()).collect();
@@ -44,7 +44,7 @@ impl Courier {
         claim: &Claim,
         (sink, urgent, people): (&str, Urgent, &[String]),
     ) -> Result<Outcome, StoreError> {
-        let (Some((sinks, _)), Some(incident)) = (&self.otherwise, self.incident(claim).await?) else {
+        let (Some(sinks), Some(incident)) = (&self.sinks, self.incident(claim).await?) else {
             return Ok(Outcome::done());
         };
         if incident.standing.phase() != Phase::Triggered {

@@ -69,8 +69,8 @@ pub struct Courier {
     clock: Arc<dyn Clock>,
     urgent_via: UrgentVia,
     alertmanager: Option<alertmanager::Client>,
-    /// Other ways, and what tells when they are needed.
-    otherwise: Option<(Arc<Sinks>, Arc<Reach>)>,
+    reach: Arc<Reach>,
+    sinks: Option<Arc<Sinks>>,
 }
 
 /// What came of working on a job.
@@ -117,14 +117,30 @@ impl Courier {
         clock: Arc<dyn Clock>,
         urgent_via: UrgentVia,
     ) -> Self {
-        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None, otherwise: None }
+        Self {
+            store,
+            client,
+            cards,
+            metrics,
+            clock,
+            urgent_via,
+            alertmanager: None,
+            reach: Arc::default(),
+            sinks: None,
+        }
     }
 
-    /// The same courier, with other ways to tell people while Feishu is out of
-    /// reach, by what `reach` has heard of Feishu's answers.
+    /// The same courier, sharing what is known of Feishu's reach with whoever
+    /// hears its answers.
     #[must_use]
-    pub fn with_sinks(self, sinks: Arc<Sinks>, reach: Arc<Reach>) -> Self {
-        Self { otherwise: Some((sinks, reach)), ..self }
+    pub fn with_reach(self, reach: Arc<Reach>) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// The same courier, with other ways to tell people while Feishu is out of reach.
+    #[must_use]
+    pub fn with_sinks(self, sinks: Option<Arc<Sinks>>) -> Self {
+        Self { sinks, ..self }
     }
 
     /// The same courier, able to silence alerts there.

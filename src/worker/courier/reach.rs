@@ -1,16 +1,21 @@
-//! Whether Feishu as a whole can be reached and lets the app in.
+//! Whether Feishu as a whole can be reached and lets the app in, and which places take cards.
 //!
 //! In memory only: after a start nothing is known to fail yet.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::Destination;
 use crate::feishu::{CallError, Verdict};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Reach(Mutex<Known>);
+pub struct Reach {
+    feishu: Mutex<Known>,
+    closed: Mutex<BTreeMap<Destination, Closed>>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -20,10 +25,24 @@ struct Known {
     refused: Option<(Timestamp, String)>,
 }
 
+/// A place that refuses cards.
+#[derive(Debug)]
+struct Closed {
+    since: Timestamp,
+    last: Timestamp,
+    why: String,
+}
+
+/// Places are tried every few minutes; one of which nothing was heard for so
+/// long has no card to be posted any more.
+const FORGOTTEN: SignedDuration = SignedDuration::from_mins(11);
+/// So many of them are named.
+const NAMED_MAX: usize = 3;
+
 impl Reach {
     /// What came of a call. That a person or a chat is refused is an answer.
     pub fn hear(&self, answer: Result<(), &CallError>, now: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.feishu.lock().unwrap_or_else(PoisonError::into_inner);
         match answer.map_err(|error| (error.verdict, error)) {
             Err((Verdict::NotYet(_), _)) => {}
             Err((Verdict::Unknown | Verdict::NotSent, _)) => {
@@ -40,13 +59,37 @@ impl Reach {
 
     /// Whether every call has failed for so long.
     pub fn is_out(&self, span: SignedDuration, now: Timestamp) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.feishu.lock().unwrap_or_else(PoisonError::into_inner);
         known.failing_since.is_some_and(|since| now.duration_since(since) >= span)
+    }
+
+    /// A card cannot be posted there, and why.
+    pub fn refuses(&self, place: &Destination, why: String, now: Timestamp) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = closed.get(place).map_or(now, |known| known.since);
+        closed.insert(place.clone(), Closed { since, last: now, why });
+    }
+
+    /// A card was posted there.
+    pub fn takes(&self, place: &Destination) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
+    }
+
+    /// Since when places refuse cards, and why, the first few by name.
+    pub fn closed(&self, now: Timestamp) -> Option<(Timestamp, String)> {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.retain(|_, known| now.duration_since(known.last) < FORGOTTEN);
+        let since = closed.values().map(|known| known.since).min();
+        let named = closed.iter().take(NAMED_MAX).map(|(place, known)| format!("{place}: {}", known.why));
+        let more = closed.len().saturating_sub(NAMED_MAX);
+        let words: Vec<String> = named.chain((more > 0).then(|| format!("+{more}"))).collect();
+        drop(closed);
+        Some((since?, words.join("; ")))
     }
 
     /// Since when Feishu refuses the app, and its words.
     pub fn refused(&self) -> Option<(Timestamp, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
+        self.feishu.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
     }
 }
 
@@ -97,5 +140,22 @@ mod tests {
         assert_eq!(reach.refused(), Some((at(10), words)));
         reach.hear(Ok(()), at(40));
         assert_eq!(reach.refused(), None);
+    }
+
+    #[test]
+    fn places_that_refuse_are_named_until_they_take_a_card_or_nothing_is_heard() {
+        let place = |id: &str| Destination::Chat(crate::domain::ChatId(id.to_owned()));
+        let reach = Reach::default();
+        for (second, id) in [(0, "oc_b"), (5, "oc_a"), (300, "oc_b")] {
+            reach.refuses(&place(id), format!("no at {second}"), at(second));
+        }
+        assert_eq!(reach.closed(at(300)), Some((at(0), "oc_a: no at 5; oc_b: no at 300".to_owned())));
+        assert_eq!(reach.closed(at(700)), Some((at(0), "oc_b: no at 300".to_owned())));
+        reach.takes(&place("oc_b"));
+        assert_eq!(reach.closed(at(700)), None);
+        for id in ["oc_1", "oc_2", "oc_3", "oc_4", "oc_5"] {
+            reach.refuses(&place(id), "no".to_owned(), at(800));
+        }
+        assert!(reach.closed(at(800)).unwrap().1.ends_with("oc_3: no; +2"));
     }
 }

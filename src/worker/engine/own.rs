@@ -18,6 +18,11 @@ pub enum Alarm {
         /// Feishu's words.
         why: String,
     },
+    /// Cards cannot be posted in chats or conversations.
+    CardsRefused {
+        /// Where, and Feishu's words.
+        why: String,
+    },
     /// Buttons, replies and emoji do not arrive.
     LongConnectionDown {
         /// What is wrong.
@@ -27,12 +32,13 @@ pub enum Alarm {
 
 impl Alarm {
     /// The names of all, as `alertname`.
-    pub const NAMES: [&str; 3] = ["DeliveryLate", "FeishuRefuses", "LongConnectionDown"];
+    pub const NAMES: [&str; 4] = ["CardsRefused", "DeliveryLate", "FeishuRefuses", "LongConnectionDown"];
 
     /// Its `alertname`.
     pub fn name(&self) -> &'static str {
-        let [late, refuses, down] = Self::NAMES;
+        let [cards, late, refuses, down] = Self::NAMES;
         match self {
+            Self::CardsRefused { .. } => cards,
             Self::DeliveryLate => late,
             Self::FeishuRefuses { .. } => refuses,
             Self::LongConnectionDown { .. } => down,
@@ -51,6 +57,12 @@ impl Alarm {
                 format!("Feishu refuses the app, nobody can be paged: {why}")
             }
             (Self::FeishuRefuses { why }, Locale::ZhCn) => format!("飞书拒绝了应用，无法呼叫任何人：{why}"),
+            (Self::CardsRefused { why }, Locale::En) => {
+                format!("cards cannot be posted, whoever only reads there knows nothing: {why}")
+            }
+            (Self::CardsRefused { why }, Locale::ZhCn) => {
+                format!("卡片发不出去，只看那里的人收不到消息：{why}")
+            }
             (Self::LongConnectionDown { why }, Locale::En) => {
                 format!("the long connection is down, buttons and replies do not arrive: {why}")
             }
