@@ -47,7 +47,10 @@ pub(super) struct Answer {
 pub(super) fn answer(world: &mut World, request: &Request<'_>, now: Timestamp) -> Answer {
     let log_id = format!("{}{:018X}", now.strftime("%Y%m%d%H%M%S"), world.next());
     let found = Api::find(request.method, request.path);
-    let twist = found.as_ref().map(|(api, _)| fault::strike(&mut world.faults, *api)).unwrap_or_default();
+    let twist = found
+        .as_ref()
+        .map(|(api, _)| fault::strike(&mut world.faults, world.unrest.as_mut(), *api))
+        .unwrap_or_default();
     let outcome = match (&found, twist.bare) {
         (Ok((api, _)), Some(status)) => {
             world.calls.push(CallRecord { at: now, api: *api, code: i64::from(status) });

@@ -59,7 +59,7 @@ mod world;
 pub use api::Api;
 pub use callback::Callback;
 pub use events::Delivery;
-pub use fault::{Fault, Outcome};
+pub use fault::{Fault, Outcome, Unrest};
 pub use limits::Limits;
 pub use long_connection::Pace;
 pub use model::{Account, Buzz, CallRecord, Chat, Message, Pinned, Reaction, Revision};

@@ -1,7 +1,7 @@
 //! What tests and the demo do to the world directly: build it, look at it, spoil it.
 
 use super::Sandbox;
-use super::fault::Fault;
+use super::fault::{Fault, Unrest};
 use super::model::{Account, Buzz, CallRecord, Chat, Message, Pinned};
 use super::{reading, sending};
 
@@ -85,9 +85,17 @@ impl Sandbox {
         self.change(|world, _| world.faults.push(fault));
     }
 
-    /// Takes all faults back.
+    /// From now on calls go wrong by chance; `None`: no more.
+    pub fn set_unrest(&self, unrest: Option<Unrest>) {
+        self.change(|world, _| world.unrest = unrest);
+    }
+
+    /// Takes all faults back, unrest too.
     pub fn clear_faults(&self) {
-        self.change(|world, _| world.faults.clear());
+        self.change(|world, _| {
+            world.faults.clear();
+            world.unrest = None;
+        });
     }
 
     /// Empties the world; its options become those it began with.

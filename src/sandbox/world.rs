@@ -9,7 +9,7 @@ use super::Options;
 use super::auth::Token;
 use super::callback::Envelope;
 use super::events::{Delivery, Waiting};
-use super::fault::Fault;
+use super::fault::{Fault, Unrest};
 use super::limits::{Limits, Meter, Subject};
 use super::long_connection::{Lines, Ticket};
 use super::model::{Account, Buzz, CallRecord, Chat, Message, Pinned};
@@ -31,6 +31,7 @@ pub(super) struct World {
     pub(super) pins: BTreeSet<(String, Pinned)>,
     pub(super) calls: Vec<CallRecord>,
     pub(super) faults: Vec<Fault>,
+    pub(super) unrest: Option<Unrest>,
     pub(super) tokens: Vec<Token>,
     /// Sent messages by (app, uuid), for an hour.
     pub(super) uuids: BTreeMap<(String, String), (String, Timestamp)>,

@@ -16,6 +16,7 @@ mod alerts;
 mod answers;
 mod bad_luck;
 mod cards;
+mod chaos;
 mod delivery;
 mod heartbeats;
 mod ladder;

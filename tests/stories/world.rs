@@ -62,11 +62,13 @@ pub(crate) struct World {
     limits: Limits,
     rules: Arc<ArcSwap<RuleSet>>,
     templates: Vec<(String, String)>,
+    cards: Arc<ArcSwap<Cards>>,
     pub(crate) urgent_via: UrgentVia,
     metrics: Metrics,
     folder: tempfile::TempDir,
     seen: Seen,
     sights: VecDeque<Sight>,
+    looks_away: bool,
     reach: Arc<Reach>,
     sinks: Option<Arc<Sinks>>,
     /// Nobody has listened since the process started.
@@ -89,6 +91,13 @@ fn rule_set(yaml: &str) -> RuleSet {
         Ok((rules, _)) => rules,
         Err(errors) => panic!("{errors:?}"),
     }
+}
+
+/// Cards in English, with these templates in place of built-in ones.
+fn cards(templates: &[(String, String)]) -> Arc<ArcSwap<Cards>> {
+    let zone = TimeZone::get("Asia/Shanghai").unwrap();
+    let (cards, _) = Cards::new(Locale::En, zone, templates);
+    Arc::new(ArcSwap::from_pointee(cards))
 }
 
 /// Feishu as the pager knows it; as fast as the fake is.
@@ -136,10 +145,12 @@ impl World {
             running,
             client,
             limits,
+            looks_away: false,
             reach,
             sinks: None,
             rules: Arc::new(ArcSwap::from_pointee(rule_set(rules))),
             templates: Vec::new(),
+            cards: cards(&[]),
             urgent_via: UrgentVia::Reply,
             metrics: Metrics::new("story"),
             folder,
@@ -161,6 +172,7 @@ impl World {
     /// A template in place of a built-in one.
     pub(crate) fn template(&mut self, path: &str, text: &str) {
         self.templates.push((path.to_owned(), text.to_owned()));
+        self.cards = cards(&self.templates);
     }
 
     fn engine(&self) -> Engine {
@@ -168,12 +180,9 @@ impl World {
     }
 
     pub(crate) fn courier(&self) -> Courier {
-        let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        let (cards, _) = Cards::new(Locale::En, zone, &self.templates);
-        let cards = Arc::new(ArcSwap::from_pointee(cards));
         let clock: Arc<dyn Clock> = self.clock.clone();
         let (store, client, metrics) = (self.store(), self.client.clone(), self.metrics.clone());
-        Courier::new(store, client, cards, metrics, clock, self.urgent_via)
+        Courier::new(store, client, self.cards.clone(), metrics, clock, self.urgent_via)
             .with_reach(self.reach.clone())
             .with_sinks(self.sinks.clone())
     }
@@ -356,6 +365,9 @@ impl World {
 
     /// Notes what is new on the phones.
     fn look(&mut self) {
+        if self.looks_away {
+            return;
+        }
         let mut sights = Vec::new();
         let mut chats: Vec<String> = CHATS.map(str::to_owned).to_vec();
         chats
@@ -431,6 +443,11 @@ impl World {
     /// Whatever showed so far is of no interest.
     pub(crate) fn expect_any(&mut self) {
         self.sights.clear();
+    }
+
+    /// Nobody looks at the phones until the story does so itself.
+    pub(crate) fn look_away(&mut self) {
+        self.looks_away = true;
     }
 
     /// Nothing showed.
