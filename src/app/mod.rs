@@ -49,6 +49,7 @@ use crate::telemetry::Metrics;
 use crate::worker::courier::Courier;
 use crate::worker::engine::Engine;
 use crate::worker::long_connection::{Line, LongConnection};
+use crate::worker::purse::Purse;
 
 /// For a whole call to Feishu or Alertmanager, in seconds. Shorter than a job's lease.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -150,6 +151,7 @@ impl Parts {
         let (stop, stopped) = watch::channel(false);
         let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let shared: Arc<dyn Store> = store.clone();
+        let purse = Purse::new(shared.clone(), rules.clone(), settings.timezone.clone(), metrics.clone());
         let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone())
             .speaking(settings.feishu.locale);
         let courier = Courier::new(
@@ -159,7 +161,8 @@ impl Parts {
             metrics.clone(),
             clock.clone(),
             settings.feishu.urgent_via,
-        );
+        )
+        .with_purse(purse.clone());
         let (engine, courier) = match alertmanager {
             Some(there) => (engine.with_alertmanager(there.clone()), courier.with_alertmanager(there)),
             None => (engine, courier),
@@ -197,6 +200,7 @@ impl Parts {
         let server_ended = tokio::spawn(server);
         let mut workers = vec![
             tokio::spawn(engine.clone().keep_reconciled(clock.clone(), stopped.clone())),
+            tokio::spawn(purse.keep_told(clock.clone(), stopped.clone())),
             tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped.clone())),

@@ -84,6 +84,7 @@ struct Inner {
     outbox_oldest: Seconds,
     feishu_requests: Family<Labels<2>, Counter>,
     long_connection_up: ToldGauge,
+    budgets: Family<Labels<1>, Gauge>,
     reload_successful: Gauge,
     template_failures: Counter,
     alerts_unmatched: Counter,
@@ -110,6 +111,7 @@ impl Metrics {
             outbox_oldest: Seconds::default(),
             feishu_requests: Family::default(),
             long_connection_up: ToldGauge::default(),
+            budgets: Family::default(),
             reload_successful: Gauge::default(),
             template_failures: Counter::default(),
             alerts_unmatched: Counter::default(),
@@ -157,6 +159,20 @@ impl Metrics {
     /// never told, and the metric is absent.
     pub fn long_connection(&self, up: bool) {
         self.0.long_connection_up.0.store(i64::from(up), Ordering::Relaxed);
+    }
+
+    /// So many people may still be buzzed this month, by channel. Of a channel that
+    /// is not among them nothing is said any more.
+    pub fn budgets<'a>(&self, remaining: impl Iterator<Item = (&'a str, u32)>) {
+        self.0.budgets.clear();
+        for (channel, people) in remaining {
+            self.budget(channel, people);
+        }
+    }
+
+    /// So many people may still be buzzed by a channel this month.
+    pub fn budget(&self, channel: &str, people: u32) {
+        self.0.budgets.get_or_create(&[("channel", channel.to_owned())]).set(people.into());
     }
 
     /// Settings and rules were read again, or the old ones were kept.
@@ -255,6 +271,11 @@ impl Inner {
             self.long_connection_up.clone(),
         );
         r.register(
+            "urgent_budget_remaining",
+            "People that may still be called or texted this month, the reserve included",
+            self.budgets.clone(),
+        );
+        r.register(
             "config_last_reload_successful",
             "Whether the last reading of rules and templates succeeded",
             self.reload_successful.clone(),
@@ -286,6 +307,7 @@ mod tests {
         let before = metrics.encode(None);
         assert!(!before.lines().any(|l| l.starts_with("larkhorn_long_connection_up")), "nobody wants one");
         metrics.long_connection(true);
+        metrics.budgets([("phone", 7)].into_iter());
         metrics.reloaded(false);
         metrics.template_failed();
         metrics.unmatched(3);
@@ -309,6 +331,7 @@ mod tests {
             "larkhorn_outbox_oldest_seconds 0.5",
             r#"larkhorn_feishu_requests_total{api="send_message",code="-1"} 1"#,
             "larkhorn_long_connection_up 1",
+            r#"larkhorn_urgent_budget_remaining{channel="phone"} 7"#,
             "larkhorn_config_last_reload_successful 0",
             "larkhorn_template_failures_total 1",
             "larkhorn_alerts_unmatched_total 3",

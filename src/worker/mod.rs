@@ -3,6 +3,7 @@
 //!
 //! * [`engine`]: inbox and due deadlines → standings, jobs, timeline.
 //! * [`courier`]: jobs of the outbox → Feishu, and what came of them back.
+//! * [`purse`]: what calls and text messages may still cost.
 //! * [`sinks`]: other ways to tell people, while Feishu cannot be reached.
 //! * [`long_connection`]: what Feishu says of its own accord → whoever listens.
 //!
@@ -20,4 +21,5 @@
 pub mod courier;
 pub mod engine;
 pub mod long_connection;
+pub mod purse;
 pub mod sinks;

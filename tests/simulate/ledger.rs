@@ -100,6 +100,7 @@ impl Climb {
             | Happening::ListedAgain
             | Happening::CardPosted { .. }
             | Happening::Buzzed { .. }
+            | Happening::HeldBack { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }
@@ -179,6 +180,7 @@ impl Story {
             | Happening::Seen { .. }
             | Happening::CardPosted { .. }
             | Happening::Buzzed { .. }
+            | Happening::HeldBack { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }

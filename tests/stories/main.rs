@@ -15,6 +15,7 @@
 mod alerts;
 mod answers;
 mod bad_luck;
+mod budgets;
 mod cards;
 mod delivery;
 mod heartbeats;

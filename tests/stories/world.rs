@@ -21,6 +21,7 @@ use larkhorn::store::{NewDelivery, Store};
 use larkhorn::telemetry::Metrics;
 use larkhorn::worker::courier::Courier;
 use larkhorn::worker::engine::Engine;
+use larkhorn::worker::purse::Purse;
 use tokio::sync::Notify;
 
 /// A clock that stands still until it is moved.
@@ -161,6 +162,18 @@ impl World {
         let cards = Arc::new(ArcSwap::from_pointee(cards));
         let clock: Arc<dyn Clock> = self.clock.clone();
         Courier::new(self.store(), self.client.clone(), cards, self.metrics.clone(), clock, self.urgent_via)
+            .with_purse(self.purse())
+    }
+
+    /// What calls and text messages may still cost.
+    pub(crate) fn purse(&self) -> Purse {
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        Purse::new(self.store(), self.rules.clone(), zone, self.metrics.clone())
+    }
+
+    /// The line of a metric, by how it begins.
+    pub(crate) fn metric(&self, name: &str) -> Option<String> {
+        self.metrics.encode(None).lines().find(|line| line.starts_with(name)).map(str::to_owned)
     }
 
     /// A webhook comes in and all that follows at once happens.

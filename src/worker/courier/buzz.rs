@@ -13,6 +13,7 @@ use super::cards::{failed, gave_up, seconds_since};
 use super::people::{Known, LookUpError};
 use super::{Courier, Outcome, PAID_PAUSE, backoff, unreached};
 use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Phase, Urgent};
+use crate::escalation::budget::quieter;
 use crate::feishu::{CallError, Content, Placed, UrgeFailed, UserId, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Card, Claim, JobEnd, Report, StoreError};
@@ -73,7 +74,7 @@ impl Courier {
         let Some(incident) = now.filter(|now| now.standing.phase() == Phase::Triggered) else {
             return Ok(Outcome::done());
         };
-        Ok(self.urge(&buzz, &known, &line, &incident).await)
+        self.urge(&buzz, &known, &line, &incident).await
     }
 
     /// The message to urge: sent by an earlier attempt, the card itself, or a
@@ -149,37 +150,64 @@ impl Courier {
         }
     }
 
-    /// Buzzes as loudly as the tenant's quota allows. Who is buzzed more quietly
+    /// Buzzes as loudly as the budget and the tenant's quota allow. Who is buzzed more quietly
     /// than the step wants has half as long to answer.
-    async fn urge(&self, buzz: &Buzz<'_>, known: &Known, line: &MessageId, incident: &Incident) -> Outcome {
+    async fn urge(
+        &self,
+        buzz: &Buzz<'_>,
+        known: &Known,
+        line: &MessageId,
+        incident: &Incident,
+    ) -> Result<Outcome, StoreError> {
         let (claim, client) = (buzz.claim, self.client_for(buzz.claim));
-        let (mut urgent, mut notes) = (buzz.urgent, Vec::new());
+        let (mut notes, mut held_back, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        let mut means = self.pay(buzz, buzz.urgent, known, incident, Vec::new()).await?;
         let mut outcome = loop {
-            let partly = match client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
+            held_back.append(&mut means.notes);
+            later.append(&mut means.later);
+            let called = client.urge(self.clock.now(), line, means.urgent, &means.known.user_ids()).await;
+            let partly = match called {
                 Ok(urged) => {
-                    self.metrics.notified(urgent.as_str(), seconds_since(claim.created_at, self.clock.now()));
-                    break self.settle(buzz, urgent, known, &urged.refused);
+                    let took = seconds_since(claim.created_at, self.clock.now());
+                    self.metrics.notified(means.urgent.as_str(), took);
+                    let unspent = means.unspent(Ok(&urged.refused));
+                    break Outcome {
+                        unspent,
+                        ..self.settle(buzz, means.urgent, &means.known, &urged.refused)
+                    };
                 }
                 Err(partly) => partly,
             };
-            self.count_failure(claim, urgent.as_str(), &partly.cause);
-            let nobody = partly.urged.is_empty();
-            match (partly.cause.verdict, quieter(urgent)) {
+            self.count_failure(claim, means.urgent.as_str(), &partly.cause);
+            let (nobody, unspent) = (partly.urged.is_empty(), means.unspent(Err(&partly)));
+            match (partly.cause.verdict, quieter(means.urgent)) {
                 (Verdict::QuotaUsedUp, Some(quieter)) if nobody => {
                     notes.push(failed(claim, "buzz", &partly.cause.to_string(), quieter.as_str()));
-                    urgent = quieter;
+                    means = self.pay(buzz, quieter, &means.known, incident, unspent).await?;
                 }
                 (Verdict::TooManyUnread, _) if nobody => {
-                    break self.one_by_one(buzz, urgent, (known, line), incident, &partly.cause).await;
+                    break self.one_by_one(buzz, &means, line, incident, &partly.cause).await;
                 }
-                _ => break self.stopped(buzz, urgent, known, &partly),
+                _ => {
+                    if nobody {
+                        // The job goes on with all its people, who are paid for anew.
+                        (held_back, later) = (Vec::new(), Vec::new());
+                    }
+                    break Outcome { unspent, ..self.stopped(buzz, means.urgent, &means.known, &partly) };
+                }
             }
         };
-        if urgent < buzz.urgent && outcome.end == JobEnd::Done {
+        if buzz.is_paid() && means.urgent == Urgent::App {
+            // Whatever was paid for before the quota said no.
+            outcome.unspent = known.names();
+        }
+        if means.urgent < buzz.urgent && outcome.end == JobEnd::Done {
             outcome.due_by = outcome.due_by.or_else(|| unreached::half_way(buzz, incident, self.clock.now()));
         }
+        outcome.follow_ups.extend(later.into_iter().map(|job| (job, SignedDuration::ZERO)));
+        notes.append(&mut held_back);
         notes.append(&mut outcome.timeline);
-        Outcome { timeline: notes, ..outcome }
+        Ok(Outcome { timeline: notes, ..outcome })
     }
 
     /// The buzz stopped half-way. Whoever was reached is not buzzed again: the
@@ -270,15 +298,6 @@ impl Courier {
     }
 }
 
-/// The next quieter way that costs less; `None` below the app.
-fn quieter(urgent: Urgent) -> Option<Urgent> {
-    match urgent {
-        Urgent::Phone => Some(Urgent::Sms),
-        Urgent::Sms => Some(Urgent::App),
-        Urgent::App | Urgent::None => None,
-    }
-}
-
 /// Whether it is known what came of a person's buzz.
 fn is_settled(partly: &UrgeFailed, id: &UserId) -> bool {
     !partly.failed.contains(id) && !partly.untried.contains(id)
@@ -309,6 +328,7 @@ fn held(claim: &Claim, at: Timestamp, message: &MessageId) -> Report {
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),
+        unspent: Vec::new(),
         follow_ups: Vec::new(),
     }
 }

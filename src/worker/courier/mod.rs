@@ -17,6 +17,7 @@
 //! `escalation`; here it is decided when to try again and which way round.
 
 mod backoff;
+mod budget;
 mod buzz;
 mod cards;
 mod forms;
@@ -44,6 +45,7 @@ use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::worker::purse::Purse;
 
 /// How long a claim lasts. Longer than all calls of a job may take together.
 const LEASE: SignedDuration = SignedDuration::from_mins(3);
@@ -65,6 +67,7 @@ pub struct Courier {
     clock: Arc<dyn Clock>,
     urgent_via: UrgentVia,
     alertmanager: Option<alertmanager::Client>,
+    purse: Option<Purse>,
 }
 
 /// What came of working on a job.
@@ -73,6 +76,8 @@ struct Outcome {
     card: Option<crate::store::Card>,
     pins: Vec<(crate::domain::Person, PinState)>,
     timeline: Vec<Happening>,
+    /// Names of people who were not buzzed although it was paid for.
+    unspent: Vec<String>,
     /// More work, and how long it waits.
     follow_ups: Vec<(Job, SignedDuration)>,
     /// When the ladder must climb on at the latest.
@@ -86,6 +91,7 @@ impl Outcome {
             card: None,
             pins: Vec::new(),
             timeline: Vec::new(),
+            unspent: Vec::new(),
             follow_ups: Vec::new(),
             due_by: None,
         }
@@ -111,13 +117,19 @@ impl Courier {
         clock: Arc<dyn Clock>,
         urgent_via: UrgentVia,
     ) -> Self {
-        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None }
+        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None, purse: None }
     }
 
     /// The same courier, able to silence alerts there.
     #[must_use]
     pub fn with_alertmanager(self, alertmanager: alertmanager::Client) -> Self {
         Self { alertmanager: Some(alertmanager), ..self }
+    }
+
+    /// The same courier, which calls and texts people as far as the purse allows.
+    #[must_use]
+    pub fn with_purse(self, purse: Purse) -> Self {
+        Self { purse: Some(purse), ..self }
     }
 
     /// Carries out the jobs that can be begun now, one helping; how many there were.
@@ -221,6 +233,7 @@ impl Courier {
             card: outcome.card,
             pins: outcome.pins,
             timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),
+            unspent: outcome.unspent,
             follow_ups: outcome.follow_ups.into_iter().map(new_job).collect(),
         }
     }

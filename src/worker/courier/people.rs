@@ -16,7 +16,7 @@ const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 const UNKNOWN_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// People, with the ids that Feishu knows them by.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     /// Those with an id.
     pub(super) ids: Vec<(Person, UserId)>,
@@ -28,6 +28,16 @@ impl Known {
     /// The people behind ids.
     pub(super) fn behind(&self, ids: &[UserId]) -> Vec<Person> {
         self.ids.iter().filter(|(_, id)| ids.contains(id)).map(|(person, _)| person.clone()).collect()
+    }
+
+    /// Names of those with an id.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.ids.iter().map(|(person, _)| person.name.clone()).collect()
+    }
+
+    /// Those of these names, with their ids.
+    pub(super) fn named(&self, names: &[String]) -> Vec<(Person, UserId)> {
+        self.ids.iter().filter(|(person, _)| names.contains(&person.name)).cloned().collect()
     }
 
     /// Just the ids.
