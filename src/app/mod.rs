@@ -50,6 +50,7 @@ use crate::worker::courier::Courier;
 use crate::worker::engine::Engine;
 use crate::worker::long_connection::{Line, LongConnection};
 use crate::worker::purse::Purse;
+use crate::worker::roll_call::RollCall;
 
 /// For a whole call to Feishu or Alertmanager, in seconds. Shorter than a job's lease.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -152,6 +153,7 @@ impl Parts {
         let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let shared: Arc<dyn Store> = store.clone();
         let purse = Purse::new(shared.clone(), rules.clone(), settings.timezone.clone(), metrics.clone());
+        let roll_call = RollCall::new(shared.clone(), client.clone(), rules.clone(), metrics.clone());
         let engine = Engine::new(shared.clone(), rules.clone(), metrics.clone(), outbox_signal.clone())
             .speaking(settings.feishu.locale);
         let courier = Courier::new(
@@ -201,6 +203,7 @@ impl Parts {
         let mut workers = vec![
             tokio::spawn(engine.clone().keep_reconciled(clock.clone(), stopped.clone())),
             tokio::spawn(purse.keep_told(clock.clone(), stopped.clone())),
+            tokio::spawn(roll_call.run(clock.clone(), stopped.clone())),
             tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped.clone())),

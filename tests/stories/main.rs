@@ -21,6 +21,7 @@ mod delivery;
 mod heartbeats;
 mod ladder;
 mod life;
+mod people;
 mod refusals;
 mod review;
 mod silences;

@@ -22,6 +22,7 @@ use larkhorn::telemetry::Metrics;
 use larkhorn::worker::courier::Courier;
 use larkhorn::worker::engine::Engine;
 use larkhorn::worker::purse::Purse;
+use larkhorn::worker::roll_call::RollCall;
 use tokio::sync::Notify;
 
 /// A clock that stands still until it is moved.
@@ -169,6 +170,11 @@ impl World {
     pub(crate) fn purse(&self) -> Purse {
         let zone = TimeZone::get("Asia/Shanghai").unwrap();
         Purse::new(self.store(), self.rules.clone(), zone, self.metrics.clone())
+    }
+
+    /// The roll call of the process that lives now.
+    pub(crate) fn roll_call(&self) -> RollCall {
+        RollCall::new(self.store(), self.client.clone(), self.rules.clone(), self.metrics.clone())
     }
 
     /// The line of a metric, by how it begins.

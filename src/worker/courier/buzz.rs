@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cards::{failed, gave_up, seconds_since};
-use super::people::{Known, LookUpError};
+use super::people::{Known, LookUpError, is_unknown_to_feishu};
 use super::{Courier, Outcome, PAID_PAUSE, backoff, unreached};
 use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Phase, Urgent};
 use crate::escalation::budget::quieter;
-use crate::feishu::{CallError, Content, Placed, UrgeFailed, UserId, Verdict};
+use crate::feishu::{CallError, Content, Placed, UrgeFailed, Urged, UserId, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Card, Claim, JobEnd, Report, StoreError};
 
@@ -141,7 +141,12 @@ impl Courier {
         match self.address(buzz.to).await {
             Ok(Some(address)) => {
                 let client = self.client_for(buzz.claim);
-                let sent = client.send(self.clock.now(), &address, text, &buzz.claim.uuid).await;
+                let mut sent = client.send(self.clock.now(), &address, text, &buzz.claim.uuid).await;
+                if let Err(error) = &sent
+                    && let Some(fresh) = self.fresh_address(buzz.to, error).await?
+                {
+                    sent = client.send(self.clock.now(), &fresh, text, &buzz.claim.uuid).await;
+                }
                 Ok(sent.map(|sent| sent.message))
             }
             Ok(None) => Ok(Err(nowhere())),
@@ -160,12 +165,20 @@ impl Courier {
         incident: &Incident,
     ) -> Result<Outcome, StoreError> {
         let (claim, client) = (buzz.claim, self.client_for(buzz.claim));
-        let (mut notes, mut held_back, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut notes, mut held_back, mut later, mut asked) = (Vec::new(), Vec::new(), Vec::new(), false);
         let mut means = self.pay(buzz, buzz.urgent, known, incident, Vec::new()).await?;
         let mut outcome = loop {
             held_back.append(&mut means.notes);
             later.append(&mut means.later);
             let called = client.urge(self.clock.now(), line, means.urgent, &means.known.user_ids()).await;
+            // Nobody has been buzzed yet, so the store may still fail the job.
+            if !asked && is_in_vain(&called, &means.known) {
+                asked = true;
+                if let Some(fresh) = self.look_again(&means.known).await? {
+                    means.known = fresh;
+                    continue;
+                }
+            }
             let partly = match called {
                 Ok(urged) => {
                     let took = seconds_since(claim.created_at, self.clock.now());
@@ -295,6 +308,14 @@ impl Courier {
 
     fn after(&self, pause: SignedDuration) -> Timestamp {
         self.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Whether the call has buzzed nobody because of who they are to Feishu.
+pub(super) fn is_in_vain(called: &Result<Urged, Box<UrgeFailed>>, known: &Known) -> bool {
+    match called {
+        Ok(urged) => !known.ids.is_empty() && known.ids.iter().all(|(_, id)| urged.refused.contains(id)),
+        Err(partly) => partly.urged.is_empty() && is_unknown_to_feishu(partly.cause.verdict),
     }
 }
 
