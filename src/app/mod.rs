@@ -50,6 +50,8 @@ use crate::wire;
 use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
 use crate::worker::long_connection::{Line, LongConnection};
+use crate::worker::purse::Purse;
+use crate::worker::roll_call::RollCall;
 use crate::worker::self_check::{SelfCheck, Watcher};
 use crate::worker::sinks::Sinks;
 
@@ -157,7 +159,7 @@ impl Parts {
     }
 
     /// Engine and courier, with all that the settings give them.
-    fn workers(&self, outbox_signal: Arc<Notify>) -> (Arc<Engine>, Arc<Courier>) {
+    fn workers(&self, outbox_signal: Arc<Notify>, purse: &Purse) -> (Arc<Engine>, Arc<Courier>) {
         let store: Arc<dyn Store> = self.store.clone();
         let (rules, metrics, feishu) = (self.rules.clone(), self.metrics.clone(), &self.settings.feishu);
         let mut engine =
@@ -165,7 +167,8 @@ impl Parts {
         let (client, cards, clock) = (self.client.clone(), self.cards.clone(), self.clock.clone());
         let mut courier = Courier::new(store, client, cards, metrics, clock, feishu.urgent_via)
             .with_reach(self.reach.clone())
-            .with_sinks(self.sinks.clone());
+            .with_sinks(self.sinks.clone())
+            .with_purse(purse.clone());
         if let Some(there) = &self.alertmanager {
             engine = engine.with_alertmanager(there.clone());
             courier = courier.with_alertmanager(there.clone());
@@ -180,7 +183,15 @@ impl Parts {
         let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let store = self.store.clone();
         let shared: Arc<dyn Store> = store.clone();
-        let (engine, courier) = self.workers(outbox_signal.clone());
+        let purse = Purse::new(
+            shared.clone(),
+            self.rules.clone(),
+            self.settings.timezone.clone(),
+            self.metrics.clone(),
+        );
+        let roll_call =
+            RollCall::new(shared.clone(), self.client.clone(), self.rules.clone(), self.metrics.clone());
+        let (engine, courier) = self.workers(outbox_signal.clone(), &purse);
         let Self { settings, clock, rules, cards, metrics, client, reach, sinks, watcher, .. } = self;
         let conversation = Arc::new(conversation::Conversation {
             engine: engine.clone(),
@@ -218,6 +229,8 @@ impl Parts {
         let server_ended = tokio::spawn(server);
         let mut workers = vec![
             tokio::spawn(engine.clone().keep_reconciled(clock.clone(), stopped.clone())),
+            tokio::spawn(purse.keep_told(clock.clone(), stopped.clone())),
+            tokio::spawn(roll_call.run(clock.clone(), stopped.clone())),
             tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped.clone())),

@@ -9,6 +9,7 @@
 
 mod action;
 mod alert;
+mod budget;
 mod clock;
 mod headroom;
 mod heartbeat;
@@ -23,6 +24,7 @@ mod timeline;
 
 pub use action::{Action, Actor, Answer, Via};
 pub use alert::{Alert, AlertGroup, AlertStatus, Fingerprint, GroupHeader, OWN_SOURCE, SourceKind};
+pub use budget::{Allotment, Budget, Cap, Limits, Spent, Used};
 pub use clock::Clock;
 pub use headroom::Headroom;
 pub use heartbeat::Heartbeat;

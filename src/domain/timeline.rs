@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Urgent, Via};
+use super::{Cap, Urgent, Via};
 
 /// Something that happened to an incident, for its timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +166,17 @@ pub enum Happening {
         /// Names of whom it is for.
         people: Vec<String>,
     },
+    /// People were buzzed more quietly than was wanted, because of the budget.
+    HeldBack {
+        /// Their names.
+        people: Vec<String>,
+        /// The channel they do not get.
+        wanted: Urgent,
+        /// The limit of it that is used up.
+        cap: Cap,
+        /// How loudly they are buzzed instead.
+        urgent: Urgent,
+    },
     /// Something could not be delivered, or only in another way.
     DeliveryFailed {
         /// What was tried: `post`, `buzz`, …
@@ -220,6 +231,7 @@ impl Happening {
             Self::CardPosted { .. } => "card_posted",
             Self::Buzzed { .. } => "buzzed",
             Self::FellBack { .. } => "fell_back",
+            Self::HeldBack { .. } => "held_back",
             Self::DeliveryFailed { .. } => "delivery_failed",
         }
     }
@@ -279,6 +291,12 @@ impl Happening {
             Self::FellBack { ways, people } => {
                 vec![("ways", Fact::List(ways.clone())), ("people", Fact::List(people.clone()))]
             }
+            Self::HeldBack { people, wanted, cap, urgent } => vec![
+                ("people", Fact::List(people.clone())),
+                ("wanted", text(wanted.as_str())),
+                ("budget", text(cap.as_str())),
+                ("urgent", text(urgent.as_str())),
+            ],
             Self::DeliveryFailed { what, to, reason, instead } => vec![
                 ("what", text(what)),
                 ("to", text(to)),

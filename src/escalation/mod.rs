@@ -22,6 +22,7 @@
 //! page looks by `feishu`, when a failed send is retried by `worker`.
 
 mod answers;
+pub mod budget;
 mod climb;
 mod holds;
 mod members;

@@ -32,6 +32,25 @@ pub(super) struct Document {
     pub(super) policies: Option<Entries<PolicyEntry>>,
     pub(super) catch_all: Option<Spanned<CatchAllEntry>>,
     pub(super) rules: Option<Vec<RuleEntry>>,
+    pub(super) budget: Option<Spanned<BudgetEntry>>,
+}
+
+/// The value of `budget`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BudgetEntry {
+    pub(super) phone: Option<LimitsEntry>,
+    pub(super) sms: Option<LimitsEntry>,
+}
+
+/// The limits of a channel in `budget`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsEntry {
+    pub(super) month: Option<Text>,
+    pub(super) reserve: Option<Text>,
+    pub(super) person_hour: Option<Text>,
+    pub(super) incident: Option<Text>,
 }
 
 /// A row of `severities`.

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
+use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
 pub use duration::parse as parse_duration;
 pub use finding::{Finding, RuleError, Warning};
@@ -151,6 +151,7 @@ pub struct RuleSet {
     schedules: BTreeMap<String, Schedule>,
     catch_all: Option<CatchAll>,
     own: Option<Rule>,
+    budget: Budget,
 }
 
 impl RuleSet {
@@ -190,6 +191,7 @@ impl RuleSet {
     /// | a rule's `reopen_within` | `10m` |
     /// | a rule's `stale_after` | `1h` |
     /// | a rule's `thread` | `false` |
+    /// | `budget`, each of its limits | no limit; `reserve`: none |
     pub fn load(files: &[SourceFile<'_>]) -> Result<(Self, Vec<Warning>), Vec<RuleError>> {
         load::load(files)
     }
@@ -245,6 +247,11 @@ impl RuleSet {
     /// Who is told when a ladder is used up, if anybody.
     pub fn catch_all(&self) -> Option<&CatchAll> {
         self.catch_all.as_ref()
+    }
+
+    /// What calls and text messages may cost.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The person of that name.

@@ -24,14 +24,17 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::{
-    Alert, Contact, Destination, Fingerprint, Heartbeat, Incident, IncidentId, IncidentKey, Job, JobId,
-    Listing, Member, MessageId, Person, Phase, RecordedEntry, SourceKind, TimelineEntry,
+    Alert, Allotment, Contact, Destination, Fingerprint, Heartbeat, Incident, IncidentId, IncidentKey, Job,
+    JobId, Listing, Member, MessageId, Person, Phase, RecordedEntry, SourceKind, Spent, TimelineEntry,
+    Urgent,
 };
 
 mod commit;
+mod spending;
 pub mod sqlite;
 mod taking;
 
+pub use spending::{Decide, Spending};
 pub use taking::{Appetite, JobEnd};
 
 pub use commit::{Change, Commit, HeartbeatChange, NewJob, PinChange};
@@ -170,6 +173,9 @@ pub struct Report {
     pub pins: Vec<(Person, PinState)>,
     /// What happened, for the incident's timeline.
     pub timeline: Vec<TimelineEntry>,
+    /// Names of people whom the job meant to buzz for money ([`Store::spend`]) and
+    /// surely did not. Unless the job is [held](JobEnd::Held), the others are spent for good.
+    pub unspent: Vec<String>,
     /// More work for the same incident.
     pub follow_ups: Vec<NewJob>,
 }
@@ -288,6 +294,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes down what came of a claimed job.
     async fn report(&self, report: Report) -> Result<(), StoreError>;
+
+    /// Writes down, before anybody is buzzed, what that will cost: the people
+    /// that `decide` allots a channel above the app. What is spent and what was
+    /// decided by it. Both in one transaction, so that no two jobs take the last of a
+    /// budget. Whatever becomes of the process then, it counts as spent until a
+    /// report says otherwise.
+    async fn spend(&self, spending: Spending, decide: Decide) -> Result<(Spent, Allotment), StoreError>;
+
+    /// How many people were buzzed since then by each channel that costs money.
+    async fn spent(&self, since: Timestamp) -> Result<BTreeMap<Urgent, u32>, StoreError>;
 
     /// The incident's card there, if it was posted.
     async fn card(&self, id: IncidentId, to: Destination) -> Result<Option<Card>, StoreError>;

@@ -84,6 +84,8 @@ struct Inner {
     outbox_oldest: Seconds,
     feishu_requests: Family<Labels<2>, Counter>,
     long_connection_up: ToldGauge,
+    budgets: Family<Labels<1>, Gauge>,
+    people_unknown: ToldGauge,
     reload_successful: Gauge,
     template_failures: Counter,
     alerts_unmatched: Counter,
@@ -110,6 +112,8 @@ impl Metrics {
             outbox_oldest: Seconds::default(),
             feishu_requests: Family::default(),
             long_connection_up: ToldGauge::default(),
+            budgets: Family::default(),
+            people_unknown: ToldGauge::default(),
             reload_successful: Gauge::default(),
             template_failures: Counter::default(),
             alerts_unmatched: Counter::default(),
@@ -157,6 +161,26 @@ impl Metrics {
     /// never told, and the metric is absent.
     pub fn long_connection(&self, up: bool) {
         self.0.long_connection_up.0.store(i64::from(up), Ordering::Relaxed);
+    }
+
+    /// So many people may still be buzzed this month, by channel. Of a channel that
+    /// is not among them nothing is said any more.
+    pub fn budgets<'a>(&self, remaining: impl Iterator<Item = (&'a str, u32)>) {
+        self.0.budgets.clear();
+        for (channel, people) in remaining {
+            self.budget(channel, people);
+        }
+    }
+
+    /// So many people may still be buzzed by a channel this month.
+    pub fn budget(&self, channel: &str, people: u32) {
+        self.0.budgets.get_or_create(&[("channel", channel.to_owned())]).set(people.into());
+    }
+
+    /// So many people of the rules are unknown to Feishu. Before Feishu has been asked
+    /// this is never told, and the metric is absent.
+    pub fn people_unknown(&self, people: usize) {
+        self.0.people_unknown.0.store(i64::try_from(people).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// Settings and rules were read again, or the old ones were kept.
@@ -255,6 +279,16 @@ impl Inner {
             self.long_connection_up.clone(),
         );
         r.register(
+            "urgent_budget_remaining",
+            "People that may still be called or texted this month, the reserve included",
+            self.budgets.clone(),
+        );
+        r.register(
+            "people_unknown",
+            "People of the rules whose e-mail address or mobile number Feishu does not know",
+            self.people_unknown.clone(),
+        );
+        r.register(
             "config_last_reload_successful",
             "Whether the last reading of rules and templates succeeded",
             self.reload_successful.clone(),
@@ -286,6 +320,8 @@ mod tests {
         let before = metrics.encode(None);
         assert!(!before.lines().any(|l| l.starts_with("larkhorn_long_connection_up")), "nobody wants one");
         metrics.long_connection(true);
+        metrics.budgets([("phone", 7)].into_iter());
+        metrics.people_unknown(2);
         metrics.reloaded(false);
         metrics.template_failed();
         metrics.unmatched(3);
@@ -309,6 +345,8 @@ mod tests {
             "larkhorn_outbox_oldest_seconds 0.5",
             r#"larkhorn_feishu_requests_total{api="send_message",code="-1"} 1"#,
             "larkhorn_long_connection_up 1",
+            r#"larkhorn_urgent_budget_remaining{channel="phone"} 7"#,
+            "larkhorn_people_unknown 2",
             "larkhorn_config_last_reload_successful 0",
             "larkhorn_template_failures_total 1",
             "larkhorn_alerts_unmatched_total 3",

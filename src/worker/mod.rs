@@ -3,6 +3,8 @@
 //!
 //! * [`engine`]: inbox and due deadlines → standings, jobs, timeline.
 //! * [`courier`]: jobs of the outbox → Feishu, and what came of them back.
+//! * [`purse`]: what calls and text messages may still cost.
+//! * [`roll_call`]: whether Feishu knows the people of the rules.
 //! * [`self_check`]: what keeps pages from people → incidents of its own.
 //! * [`sinks`]: other ways to tell people, while Feishu cannot be reached.
 //! * [`long_connection`]: what Feishu says of its own accord → whoever listens.
@@ -21,5 +23,7 @@
 pub mod courier;
 pub mod engine;
 pub mod long_connection;
+pub mod purse;
+pub mod roll_call;
 pub mod self_check;
 pub mod sinks;

@@ -9,7 +9,9 @@ use actix_web::http::{Method, header::HeaderMap};
 use actix_web::{App, test};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use larkhorn::domain::{ChatId, Clock, Contact, Destination, Happening, Job, Person, Phase, Urgent, Via};
+use larkhorn::domain::{
+    Cap, ChatId, Clock, Contact, Destination, Happening, Job, Person, Phase, Urgent, Via,
+};
 use larkhorn::http::{Access, Limits, Readiness, Reload, State, configure};
 use larkhorn::settings::Webhook;
 use larkhorn::store::sqlite::{Retention, SqliteStore};
@@ -162,7 +164,10 @@ fn next(before: Option<&Happening>) -> Option<Happening> {
             Happening::Buzzed { urgent: Urgent::App, people: one(), refused: one() }
         }
         Some(Happening::Buzzed { .. }) => Happening::FellBack { ways: one(), people: one() },
-        Some(Happening::FellBack { .. }) => Happening::DeliveryFailed {
+        Some(Happening::FellBack { .. }) => {
+            Happening::HeldBack { people: one(), wanted: Urgent::Phone, cap: Cap::Month, urgent: Urgent::App }
+        }
+        Some(Happening::HeldBack { .. }) => Happening::DeliveryFailed {
             what: "post".into(),
             to: "oc_1".into(),
             reason: "230002".into(),
@@ -331,7 +336,8 @@ async fn names_of_the_api_have_words_in_both_languages() {
         Job::Silence { until: Timestamp::UNIX_EPOCH, author: "lin".into() },
     ];
     for language in LANGUAGES {
-        let tables: [(&str, Vec<&str>); 3] = [
+        let tables: [(&str, Vec<&str>); 4] = [
+            ("budget", Cap::ALL.map(Cap::as_str).to_vec()),
             ("state", Phase::ALL.map(Phase::as_str).to_vec()),
             ("urgent", Urgent::ALL.map(Urgent::as_str).to_vec()),
             ("what", jobs.iter().map(Job::kind).collect()),

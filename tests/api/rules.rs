@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Weekday;
 use jiff::{SignedDuration, Timestamp};
-use larkhorn::domain::{ChatId, Days, Hours, Labels, Ranks, Target, Urgent, When, Window};
+use larkhorn::domain::{Budget, ChatId, Days, Hours, Labels, Limits, Ranks, Target, Urgent, When, Window};
 use larkhorn::rules::{Finding, HeartbeatRule, Origin, RuleError, RuleSet, SourceFile, Warning};
 
 /// Every `*.yaml` of a folder, or the one file, with names relative to `base`.
@@ -374,6 +374,8 @@ fn the_sample_of_the_contract_is_understood() {
     assert_eq!((catch_all.chat.clone(), catch_all.every), expected);
     let policies: Vec<_> = rules.rules().iter().map(|r| (r.policy.steps.len(), r.policy.repeat)).collect();
     assert_eq!(policies, [(4, 2), (4, 2), (0, 0)]);
+    let phone = Limits { month: Some(300), reserve: 60, person_hour: Some(6), incident: Some(8) };
+    assert_eq!(*rules.budget(), Budget { phone, sms: Limits { month: Some(1000), ..Limits::default() } });
     let gone = rules.on_call("nights", Timestamp::UNIX_EPOCH);
     assert_eq!((gone, rules.gaps("nights", Timestamp::MIN, Timestamp::MAX)), (None, vec![]));
 }

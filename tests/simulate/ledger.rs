@@ -101,6 +101,7 @@ impl Climb {
             | Happening::CardPosted { .. }
             | Happening::Buzzed { .. }
             | Happening::FellBack { .. }
+            | Happening::HeldBack { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }
@@ -181,6 +182,7 @@ impl Story {
             | Happening::CardPosted { .. }
             | Happening::Buzzed { .. }
             | Happening::FellBack { .. }
+            | Happening::HeldBack { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }

@@ -23,6 +23,7 @@ mod model;
 mod outbox;
 mod pins;
 mod reports;
+mod spending;
 mod support;
 
 /// A database that outlives its stores.
@@ -124,5 +125,10 @@ contract!(
         pins::reconciling_finds_every_place_that_differs,
         pins::an_unsure_pin_is_settled_after_a_crash,
         pins::the_directory_remembers_people_and_strangers,
+        spending::a_buzz_is_spent_before_it_is_made_and_settled_by_the_report,
+        spending::what_was_not_reported_is_spent_for_good,
+        spending::counts_are_of_the_month_the_incident_and_each_persons_hour,
+        spending::many_at_once_never_pass_the_limit,
+        spending::what_is_decided_to_be_free_costs_nothing,
     ]
 );

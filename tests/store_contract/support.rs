@@ -232,6 +232,7 @@ pub(crate) fn ended(job: JobId, second: i64, end: JobEnd) -> Report {
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),
+        unspent: Vec::new(),
         follow_ups: Vec::new(),
     }
 }

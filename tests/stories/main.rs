@@ -15,6 +15,7 @@
 mod alerts;
 mod answers;
 mod bad_luck;
+mod budgets;
 mod cards;
 mod chaos;
 mod delivery;
@@ -22,6 +23,7 @@ mod heartbeats;
 mod ladder;
 mod last_resort;
 mod life;
+mod people;
 mod refusals;
 mod review;
 mod silences;

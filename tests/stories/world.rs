@@ -21,6 +21,8 @@ use larkhorn::store::{NewDelivery, Store};
 use larkhorn::telemetry::Metrics;
 use larkhorn::worker::courier::{Courier, Reach};
 use larkhorn::worker::engine::Engine;
+use larkhorn::worker::purse::Purse;
+use larkhorn::worker::roll_call::RollCall;
 use larkhorn::worker::self_check::SelfCheck;
 use larkhorn::worker::sinks::Sinks;
 use tokio::sync::Notify;
@@ -185,6 +187,7 @@ impl World {
         Courier::new(store, client, self.cards.clone(), metrics, clock, self.urgent_via)
             .with_reach(self.reach.clone())
             .with_sinks(self.sinks.clone())
+            .with_purse(self.purse())
     }
 
     /// From now on there are other ways to tell people.
@@ -197,6 +200,22 @@ impl World {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let check = SelfCheck::new(Arc::new(self.engine()), self.store(), clock, self.reach.clone());
         check.with_sinks(self.sinks.clone())
+    }
+
+    /// What calls and text messages may still cost.
+    pub(crate) fn purse(&self) -> Purse {
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        Purse::new(self.store(), self.rules.clone(), zone, self.metrics.clone())
+    }
+
+    /// The roll call of the process that lives now.
+    pub(crate) fn roll_call(&self) -> RollCall {
+        RollCall::new(self.store(), self.client.clone(), self.rules.clone(), self.metrics.clone())
+    }
+
+    /// The line of a metric, by how it begins.
+    pub(crate) fn metric(&self, name: &str) -> Option<String> {
+        self.metrics.encode(None).lines().find(|line| line.starts_with(name)).map(str::to_owned)
     }
 
     /// A webhook comes in and all that follows at once happens.

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use larkhorn::domain::{Contact, Destination, Heartbeat, Incident, IncidentId, Phase, RecordedEntry};
+use larkhorn::domain::{
+    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, Phase, RecordedEntry, Spent, Urgent,
+};
 use larkhorn::store::{
-    Appetite, Backlog, Card, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup,
-    NewDelivery, Pins, Report, Store, StoreError,
+    Appetite, Backlog, Card, Claim, Commit, Decide, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup,
+    NewDelivery, Pins, Report, Spending, Store, StoreError,
 };
 
 /// What is on the shelf.
@@ -131,6 +133,14 @@ impl Store for Shelf {
     }
 
     async fn mark_heard(&self, _: String, _: Timestamp) -> Result<(), StoreError> {
+        unused()
+    }
+
+    async fn spend(&self, _: Spending, _: Decide) -> Result<(Spent, Allotment), StoreError> {
+        unused()
+    }
+
+    async fn spent(&self, _: Timestamp) -> Result<BTreeMap<Urgent, u32>, StoreError> {
         unused()
     }
 

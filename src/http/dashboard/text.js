@@ -68,6 +68,8 @@ export function happening(entry) {
   const known = { ...facts };
   for (const [name, value] of Object.entries(facts)) known[name] = said(value);
   if (facts.urgent) known.urgent = wordOf('urgent', facts.urgent);
+  if (facts.wanted) known.wanted = wordOf('urgent', facts.wanted);
+  if (facts.budget) known.budget = wordOf('budget', facts.budget);
   if (facts.what) known.what = wordOf('what', facts.what);
   if (facts.step) known.rung = rung(facts);
   const say = (variant) => capital(filled(words[variant], known));
@@ -91,7 +93,7 @@ export function happening(entry) {
   }
 }
 
-const TONES = { opened: 'bad', severity_rose: 'bad', exhausted: 'bad', step_skipped: 'bad', reopened: 'bad', resolved: 'good' };
+const TONES = { opened: 'bad', severity_rose: 'bad', exhausted: 'bad', held_back: 'bad', step_skipped: 'bad', reopened: 'bad', resolved: 'good' };
 
 function said(value) {
   return Array.isArray(value) ? value.join(word('separator')) : String(value);

@@ -69,6 +69,7 @@ export default {
     "state": {"triggered": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"},
     "urgent": {"none": "card only", "app": "app", "sms": "SMS", "phone": "phone"},
     "what": {"post": "card", "edit": "card update", "buzz": "buzz", "remind": "reminder", "pin": "pin", "silence": "silence", "end_silence": "end of a silence", "fallback": "another way", "feishu_bot": "custom bot", "webhook": "webhook", "smtp": "mail", "tell": "line in the thread", "card": "full card"},
+    "budget": {"month": "of this month", "reserve": "of this month, but for the reserve", "incident": "of this incident", "person_hour": "of a person in an hour"},
     "happenings": {
       "opened": "Opened as {severity}, {firing} firing",
       "alerts_changed": "Alerts changed: {firing} firing, {resolved} recovered",
@@ -100,6 +101,7 @@ export default {
       "card_posted:more": "Message {message}",
       "buzzed": "Feishu accepted the buzz for {people} ({urgent})",
       "buzzed:refused": "Feishu would not buzz {refused} ({urgent})",
+      "held_back": "{people} by {urgent} instead of {wanted}: the {wanted} budget {budget} is used up",
       "delivery_failed": "Could not deliver the {what} to {to}",
       "delivery_failed:instead": "Instead: {instead}"
     }
@@ -171,6 +173,7 @@ export default {
     "state": {"triggered": "告警中", "acknowledged": "已认领", "snoozed": "静音中", "resolved": "已恢复"},
     "urgent": {"none": "仅卡片", "app": "应用内", "sms": "短信", "phone": "电话"},
     "what": {"post": "卡片", "edit": "卡片更新", "buzz": "加急", "remind": "提醒", "pin": "置顶", "silence": "静默", "end_silence": "解除静默", "fallback": "备用通道", "feishu_bot": "自定义机器人", "webhook": "webhook", "smtp": "邮件", "tell": "话题消息", "card": "完整卡片"},
+    "budget": {"month": "本月", "reserve": "本月（预留部分除外）", "incident": "本事件", "person_hour": "每人每小时"},
     "happenings": {
       "opened": "事件触发：{severity}，{firing} 条告警中",
       "alerts_changed": "告警有变化：{firing} 条告警中，{resolved} 条已恢复",
@@ -202,6 +205,7 @@ export default {
       "card_posted:more": "消息 {message}",
       "buzzed": "飞书已受理对 {people} 的加急（{urgent}）",
       "buzzed:refused": "飞书未能加急 {refused}（{urgent}）",
+      "held_back": "{wanted}预算（{budget}）已用完，{people} 改用{urgent}",
       "delivery_failed": "未能送达：{what} → {to}",
       "delivery_failed:instead": "改为：{instead}"
     }

@@ -5,6 +5,7 @@
 //! the teams and schedules that name those, then policies, at last the rules.
 //! What a section resolved to is passed to those that refer to it.
 
+mod budget;
 mod calendars;
 mod contacts;
 mod lint;
@@ -49,6 +50,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let policies = policies::policies(&mut documents, &known, rows, &mut notes);
     let catch_all = policies::catch_all(&mut documents, &known, &mut notes);
     let rules = rules::load(&mut documents, &known, &policies, rows.unwrap_or_default(), &mut notes);
+    let budget = budget::load(&mut documents, &mut notes);
     lint::look(&rules, &known, &mut notes);
     lint::ends(&policies, catch_all.as_ref(), &mut notes);
 
@@ -69,6 +71,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
         schedules: known.schedules.into_values(),
         own: catch_all.as_ref().map(rules::own),
         catch_all,
+        budget,
     };
     Ok((set, warnings))
 }

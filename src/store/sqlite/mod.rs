@@ -23,10 +23,13 @@ use rusqlite::types::FromSqlError;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Appetite, Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup,
-    NewDelivery, Pins, Report, Store, StoreError,
+    Appetite, Backlog, Card, Change, Claim, Commit, Decide, Delivery, DirectoryEntry, HeldAlert, InboxId,
+    Lookup, NewDelivery, Pins, Report, Spending, Store, StoreError,
 };
-use crate::domain::{Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry};
+use crate::domain::{
+    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry, Spent,
+    Urgent,
+};
 
 mod answer_rows;
 mod backlog;
@@ -47,6 +50,7 @@ mod policy_rows;
 mod readers;
 mod rows;
 mod schema;
+mod spending;
 mod writer;
 
 pub use inbox::Retention;
@@ -208,6 +212,14 @@ impl Store for SqliteStore {
 
     async fn report(&self, report: Report) -> Result<(), StoreError> {
         self.writer.call(move |conn| outbox::report(conn, &report)).await
+    }
+
+    async fn spend(&self, spending: Spending, decide: Decide) -> Result<(Spent, Allotment), StoreError> {
+        self.writer.call(move |conn| spending::spend(conn, &spending, decide)).await
+    }
+
+    async fn spent(&self, since: Timestamp) -> Result<BTreeMap<Urgent, u32>, StoreError> {
+        self.readers.read(move |conn| spending::since(conn, since)).await
     }
 
     async fn card(&self, id: IncidentId, to: Destination) -> Result<Option<Card>, StoreError> {

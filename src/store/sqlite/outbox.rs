@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::job_rows::details;
 use super::rows::{instant_opt, place_key, stamp};
-use super::{cards, incidents, pins};
+use super::{cards, incidents, pins, spending};
 use crate::domain::{Destination, IncidentId, Job, Urgent};
 use crate::store::{JobEnd, NewJob, Report, StoreError};
 
@@ -160,6 +160,9 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
         if let Some(owner) = job.owner {
             cards::save_line(conn, owner, sent)?;
         }
+    }
+    if report.end != JobEnd::Held && job.kind == "buzz" {
+        spending::settle(conn, job.id, &report.unspent)?;
     }
     pins::show(conn, &job.place, &report.pins)?;
     let incident = job.owner.map(IncidentId);

@@ -115,6 +115,8 @@ mod tests {
         assert_eq!((pins.wanted, pins.shown[0].name.as_str()), (vec![lin.clone()], "mara"));
         let known = store.directory(vec![lin.contact.clone()]).await.unwrap();
         assert_eq!(known[&lin.contact].open_id.as_deref(), Some("ou_2"));
+        let spent = store.spent("2027-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+        assert_eq!(spent, [(Urgent::Phone, 1), (Urgent::Sms, 1)].into());
     }
 
     #[tokio::test]

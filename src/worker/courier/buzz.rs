@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cards::{failed, gave_up, seconds_since};
-use super::people::{Known, LookUpError};
+use super::people::{Known, LookUpError, is_unknown_to_feishu};
 use super::{Courier, Outcome, PAID_PAUSE, backoff, unreached};
 use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Phase, Urgent};
-use crate::feishu::{CallError, Content, Placed, UrgeFailed, UserId, Verdict};
+use crate::escalation::budget::quieter;
+use crate::feishu::{CallError, Content, Placed, UrgeFailed, Urged, UserId, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Card, Claim, JobEnd, Report, StoreError};
 
@@ -73,7 +74,7 @@ impl Courier {
         let Some(incident) = now.filter(|now| now.standing.phase() == Phase::Triggered) else {
             return Ok(Outcome::done());
         };
-        Ok(self.urge(&buzz, &known, &line, &incident).await)
+        self.urge(&buzz, &known, &line, &incident).await
     }
 
     /// The message to urge: sent by an earlier attempt, the card itself, or a
@@ -140,7 +141,12 @@ impl Courier {
         match self.address(buzz.to).await {
             Ok(Some(address)) => {
                 let client = self.client_for(buzz.claim);
-                let sent = client.send(self.clock.now(), &address, text, &buzz.claim.uuid).await;
+                let mut sent = client.send(self.clock.now(), &address, text, &buzz.claim.uuid).await;
+                if let Err(error) = &sent
+                    && let Some(fresh) = self.fresh_address(buzz.to, error).await?
+                {
+                    sent = client.send(self.clock.now(), &fresh, text, &buzz.claim.uuid).await;
+                }
                 Ok(sent.map(|sent| sent.message))
             }
             Ok(None) => Ok(Err(nowhere())),
@@ -149,37 +155,72 @@ impl Courier {
         }
     }
 
-    /// Buzzes as loudly as the tenant's quota allows. Who is buzzed more quietly
+    /// Buzzes as loudly as the budget and the tenant's quota allow. Who is buzzed more quietly
     /// than the step wants has half as long to answer.
-    async fn urge(&self, buzz: &Buzz<'_>, known: &Known, line: &MessageId, incident: &Incident) -> Outcome {
+    async fn urge(
+        &self,
+        buzz: &Buzz<'_>,
+        known: &Known,
+        line: &MessageId,
+        incident: &Incident,
+    ) -> Result<Outcome, StoreError> {
         let (claim, client) = (buzz.claim, self.client_for(buzz.claim));
-        let (mut urgent, mut notes) = (buzz.urgent, Vec::new());
+        let (mut notes, mut held_back, mut later, mut asked) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let mut means = self.pay(buzz, buzz.urgent, known, incident, Vec::new()).await?;
         let mut outcome = loop {
-            let partly = match client.urge(self.clock.now(), line, urgent, &known.user_ids()).await {
+            held_back.append(&mut means.notes);
+            later.append(&mut means.later);
+            let called = client.urge(self.clock.now(), line, means.urgent, &means.known.user_ids()).await;
+            // Nobody has been buzzed yet, so the store may still fail the job.
+            if !asked && is_in_vain(&called, &means.known) {
+                asked = true;
+                if let Some(fresh) = self.look_again(&means.known).await? {
+                    means.known = fresh;
+                    continue;
+                }
+            }
+            let partly = match called {
                 Ok(urged) => {
-                    self.metrics.notified(urgent.as_str(), seconds_since(claim.created_at, self.clock.now()));
-                    break self.settle(buzz, urgent, known, &urged.refused);
+                    let took = seconds_since(claim.created_at, self.clock.now());
+                    self.metrics.notified(means.urgent.as_str(), took);
+                    let unspent = means.unspent(Ok(&urged.refused));
+                    break Outcome {
+                        unspent,
+                        ..self.settle(buzz, means.urgent, &means.known, &urged.refused)
+                    };
                 }
                 Err(partly) => partly,
             };
-            self.count_failure(claim, urgent.as_str(), &partly.cause);
-            let nobody = partly.urged.is_empty();
-            match (partly.cause.verdict, quieter(urgent)) {
+            self.count_failure(claim, means.urgent.as_str(), &partly.cause);
+            let (nobody, unspent) = (partly.urged.is_empty(), means.unspent(Err(&partly)));
+            match (partly.cause.verdict, quieter(means.urgent)) {
                 (Verdict::QuotaUsedUp, Some(quieter)) if nobody => {
                     notes.push(failed(claim, "buzz", &partly.cause.to_string(), quieter.as_str()));
-                    urgent = quieter;
+                    means = self.pay(buzz, quieter, &means.known, incident, unspent).await?;
                 }
                 (Verdict::TooManyUnread, _) if nobody => {
-                    break self.one_by_one(buzz, urgent, (known, line), incident, &partly.cause).await;
+                    break self.one_by_one(buzz, &means, line, incident, &partly.cause).await;
                 }
-                _ => break self.stopped(buzz, urgent, known, &partly),
+                _ => {
+                    if nobody {
+                        // The job goes on with all its people, who are paid for anew.
+                        (held_back, later) = (Vec::new(), Vec::new());
+                    }
+                    break Outcome { unspent, ..self.stopped(buzz, means.urgent, &means.known, &partly) };
+                }
             }
         };
-        if urgent < buzz.urgent && outcome.end == JobEnd::Done {
+        if buzz.is_paid() && means.urgent == Urgent::App {
+            // Whatever was paid for before the quota said no.
+            outcome.unspent = known.names();
+        }
+        if means.urgent < buzz.urgent && outcome.end == JobEnd::Done {
             outcome.due_by = outcome.due_by.or_else(|| unreached::half_way(buzz, incident, self.clock.now()));
         }
+        outcome.follow_ups.extend(later.into_iter().map(|job| (job, SignedDuration::ZERO)));
+        notes.append(&mut held_back);
         notes.append(&mut outcome.timeline);
-        Outcome { timeline: notes, ..outcome }
+        Ok(Outcome { timeline: notes, ..outcome })
     }
 
     /// The buzz stopped half-way. Whoever was reached is not buzzed again: the
@@ -270,12 +311,11 @@ impl Courier {
     }
 }
 
-/// The next quieter way that costs less; `None` below the app.
-fn quieter(urgent: Urgent) -> Option<Urgent> {
-    match urgent {
-        Urgent::Phone => Some(Urgent::Sms),
-        Urgent::Sms => Some(Urgent::App),
-        Urgent::App | Urgent::None => None,
+/// Whether the call has buzzed nobody because of who they are to Feishu.
+pub(super) fn is_in_vain(called: &Result<Urged, Box<UrgeFailed>>, known: &Known) -> bool {
+    match called {
+        Ok(urged) => !known.ids.is_empty() && known.ids.iter().all(|(_, id)| urged.refused.contains(id)),
+        Err(partly) => partly.urged.is_empty() && is_unknown_to_feishu(partly.cause.verdict),
     }
 }
 
@@ -309,6 +349,7 @@ fn held(claim: &Claim, at: Timestamp, message: &MessageId) -> Report {
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),
+        unspent: Vec::new(),
         follow_ups: Vec::new(),
     }
 }

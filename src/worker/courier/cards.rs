@@ -40,7 +40,12 @@ impl Courier {
             Err(LookUpError::Store(error)) => return Err(error),
             Err(LookUpError::Feishu(error)) => return Ok(self.post_failed(claim, &incident, &error)),
         };
-        let (sent, refused) = self.tell(claim, &address, &incident).await?;
+        let (mut sent, mut refused) = self.tell(claim, &address, &incident).await?;
+        if let Err(error) = &sent
+            && let Some(fresh) = self.fresh_address(to, error).await?
+        {
+            (sent, refused) = self.tell(claim, &fresh, &incident).await?;
+        }
         let refused = self.refusals(claim, refused);
         match sent {
             Err(error) => Ok(self.post_failed(claim, &incident, &error)),

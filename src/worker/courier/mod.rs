@@ -17,6 +17,7 @@
 //! `escalation`; here it is decided when to try again and which way round.
 
 mod backoff;
+mod budget;
 mod buzz;
 mod cards;
 mod fallback;
@@ -47,6 +48,7 @@ use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::worker::purse::Purse;
 use crate::worker::sinks::Sinks;
 
 /// How long a claim lasts. Longer than all calls of a job may take together.
@@ -71,6 +73,7 @@ pub struct Courier {
     alertmanager: Option<alertmanager::Client>,
     reach: Arc<Reach>,
     sinks: Option<Arc<Sinks>>,
+    purse: Option<Purse>,
 }
 
 /// What came of working on a job.
@@ -79,6 +82,8 @@ struct Outcome {
     card: Option<crate::store::Card>,
     pins: Vec<(crate::domain::Person, PinState)>,
     timeline: Vec<Happening>,
+    /// Names of people who were not buzzed although it was paid for.
+    unspent: Vec<String>,
     /// More work, and how long it waits.
     follow_ups: Vec<(Job, SignedDuration)>,
     /// When the ladder must climb on at the latest.
@@ -92,6 +97,7 @@ impl Outcome {
             card: None,
             pins: Vec::new(),
             timeline: Vec::new(),
+            unspent: Vec::new(),
             follow_ups: Vec::new(),
             due_by: None,
         }
@@ -127,6 +133,7 @@ impl Courier {
             alertmanager: None,
             reach: Arc::default(),
             sinks: None,
+            purse: None,
         }
     }
 
@@ -147,6 +154,12 @@ impl Courier {
     #[must_use]
     pub fn with_alertmanager(self, alertmanager: alertmanager::Client) -> Self {
         Self { alertmanager: Some(alertmanager), ..self }
+    }
+
+    /// The same courier, which calls and texts people as far as the purse allows.
+    #[must_use]
+    pub fn with_purse(self, purse: Purse) -> Self {
+        Self { purse: Some(purse), ..self }
     }
 
     /// Carries out the jobs that can be begun now, one helping; how many there were.
@@ -258,6 +271,7 @@ impl Courier {
             card: outcome.card,
             pins: outcome.pins,
             timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),
+            unspent: outcome.unspent,
             follow_ups: outcome.follow_ups.into_iter().map(new_job).collect(),
         }
     }

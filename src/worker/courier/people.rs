@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Courier;
-use crate::domain::{Contact, Person};
-use crate::feishu::{CallError, UserId, UserIdKind};
+use crate::domain::{Contact, Destination, Person};
+use crate::feishu::{Address, CallError, UserId, UserIdKind, Verdict};
 use crate::store::{DirectoryEntry, StoreError};
 
 /// How long an answer of the directory is good.
@@ -16,7 +16,7 @@ const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 const UNKNOWN_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// People, with the ids that Feishu knows them by.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     /// Those with an id.
     pub(super) ids: Vec<(Person, UserId)>,
@@ -28,6 +28,16 @@ impl Known {
     /// The people behind ids.
     pub(super) fn behind(&self, ids: &[UserId]) -> Vec<Person> {
         self.ids.iter().filter(|(_, id)| ids.contains(id)).map(|(person, _)| person.clone()).collect()
+    }
+
+    /// Names of those with an id.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.ids.iter().map(|(person, _)| person.name.clone()).collect()
+    }
+
+    /// Those of these names, with their ids.
+    pub(super) fn named(&self, names: &[String]) -> Vec<(Person, UserId)> {
+        self.ids.iter().filter(|(person, _)| names.contains(&person.name)).cloned().collect()
     }
 
     /// Just the ids.
@@ -80,6 +90,60 @@ impl Courier {
         Ok(known)
     }
 
+    /// Asks Feishu anew about those of the people whom it was asked about before: somebody
+    /// who came back, or got another address, has another id. `None`: nobody has.
+    pub(super) async fn look_again(&self, known: &Known) -> Result<Option<Known>, StoreError> {
+        let asked = known.ids.iter().map(|(person, _)| &person.contact);
+        let contacts: Vec<Contact> = asked.filter(|c| UserId::of(c).is_none()).cloned().collect();
+        if contacts.is_empty() {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let answers = match self.client.look_up(now, &contacts).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                tracing::warn!(%error, "the directory cannot be asked again about people who were refused");
+                return Ok(None);
+            }
+        };
+        let entries = answers.iter().map(|(contact, open_id)| {
+            (contact.clone(), DirectoryEntry { open_id: open_id.clone(), looked_up_at: now })
+        });
+        self.store.remember(entries.collect()).await?;
+        let (mut fresh, mut changed) = (Known { ids: Vec::new(), unknown: known.unknown.clone() }, false);
+        for (person, id) in &known.ids {
+            match answers.get(&person.contact) {
+                None => fresh.ids.push((person.clone(), id.clone())),
+                Some(None) => fresh.unknown.push(person.clone()),
+                Some(Some(open_id)) => {
+                    let now_known = UserId::new(UserIdKind::OpenId, open_id.clone());
+                    changed |= now_known != *id;
+                    fresh.ids.push((person.clone(), now_known));
+                }
+            }
+        }
+        Ok(changed.then_some(fresh))
+    }
+
+    /// Where a person is now whom Feishu has just refused; `None`: still there, or nowhere.
+    pub(super) async fn fresh_address(
+        &self,
+        to: &Destination,
+        error: &CallError,
+    ) -> Result<Option<Address>, StoreError> {
+        let Destination::Direct(person) = to else { return Ok(None) };
+        if !is_unknown_to_feishu(error.verdict) {
+            return Ok(None);
+        }
+        let known = match self.know(std::slice::from_ref(person)).await {
+            Ok(known) => known,
+            Err(LookUpError::Store(error)) => return Err(error),
+            Err(LookUpError::Feishu(_)) => return Ok(None),
+        };
+        let fresh = self.look_again(&known).await?;
+        Ok(fresh.and_then(|known| known.ids.into_iter().next()).map(|(_, id)| Address::User(id)))
+    }
+
     async fn directory(
         &self,
         contacts: Vec<Contact>,
@@ -110,6 +174,12 @@ impl Courier {
         }
         Ok(found)
     }
+}
+
+/// Whether Feishu may have refused somebody because the id that is kept of them is
+/// not theirs any more.
+pub(super) fn is_unknown_to_feishu(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::TargetInvalid | Verdict::PersonGone)
 }
 
 fn is_fresh(entry: &DirectoryEntry, now: Timestamp) -> bool {

@@ -85,6 +85,7 @@ impl Courier {
             card: None,
             pins: people.iter().map(|p| (p.clone(), PinState::Unsure)).collect(),
             timeline: Vec::new(),
+            unspent: Vec::new(),
             follow_ups: Vec::new(),
         }
     }

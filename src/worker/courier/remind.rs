@@ -1,6 +1,7 @@
 //! Telling somebody that they have an incident, or soon will not: a line in
 //! reply to the card, and a buzz in the app. Nobody is called for it.
 
+use super::buzz::is_in_vain;
 use super::cards::gave_up;
 use super::people::LookUpError;
 use super::{Courier, Outcome};
@@ -17,7 +18,7 @@ impl Courier {
         person: &Person,
     ) -> Result<Outcome, StoreError> {
         let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
-        let known = match self.know(std::slice::from_ref(person)).await {
+        let mut known = match self.know(std::slice::from_ref(person)).await {
             Ok(known) => known,
             Err(LookUpError::Store(error)) => return Err(error),
             Err(LookUpError::Feishu(error)) => return Ok(self.not_reminded(claim, &error)),
@@ -36,7 +37,14 @@ impl Courier {
             Ok(sent) => sent.message,
             Err(error) => return Ok(self.not_reminded(claim, &error)),
         };
-        match client.urge(self.clock.now(), &line, Urgent::App, &known.user_ids()).await {
+        let mut called = client.urge(self.clock.now(), &line, Urgent::App, &known.user_ids()).await;
+        if is_in_vain(&called, &known)
+            && let Some(fresh) = self.look_again(&known).await?
+        {
+            known = fresh;
+            called = client.urge(self.clock.now(), &line, Urgent::App, &known.user_ids()).await;
+        }
+        match called {
             Ok(urged) => {
                 let refused = known.behind(&urged.refused).into_iter().map(|p| p.name).collect::<Vec<_>>();
                 let people = if refused.is_empty() { vec![person.name.clone()] } else { Vec::new() };

@@ -7,6 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::budget::Means;
 use super::buzz::Buzz;
 use super::cards::failed;
 use super::people::Known;
@@ -23,6 +24,8 @@ struct Tried {
     left: Vec<Person>,
     /// Whether one of those left may have been buzzed all the same.
     unsure: bool,
+    /// Names of those who surely were not buzzed.
+    unspent: Vec<String>,
 }
 
 impl Courier {
@@ -31,13 +34,16 @@ impl Courier {
     pub(super) async fn one_by_one(
         &self,
         buzz: &Buzz<'_>,
-        urgent: Urgent,
-        (known, line): (&Known, &MessageId),
+        means: &Means,
+        line: &MessageId,
         incident: &Incident,
         cause: &CallError,
     ) -> Outcome {
+        let (urgent, known) = (means.urgent, &means.known);
         let mut tried = match known.ids.as_slice() {
-            [(only, _)] => Tried { deaf: vec![only.clone()], ..Tried::default() },
+            [(only, _)] => {
+                Tried { deaf: vec![only.clone()], unspent: vec![only.name.clone()], ..Tried::default() }
+            }
             _ => self.try_each(buzz, urgent, known, line).await,
         };
         tried.reached.unknown.clone_from(&known.unknown);
@@ -57,6 +63,7 @@ impl Courier {
             outcome = outcome.note(failed(buzz.claim, "buzz", &format!("{}: {cause}", person.name), instead));
         }
         let pause = if tried.unsure && buzz.is_paid() { PAID_PAUSE } else { SignedDuration::ZERO };
+        outcome.unspent = tried.unspent;
         outcome.follow_ups.extend(buzz.of(tried.left).map(|job| (job, pause)));
         outcome
     }
@@ -66,15 +73,21 @@ impl Courier {
         for (person, id) in &known.ids {
             match client.urge(self.clock.now(), line, urgent, std::slice::from_ref(id)).await {
                 Ok(urged) => {
+                    tried.unspent.extend(urged.refused.first().map(|_| person.name.clone()));
                     tried.refused.extend(urged.refused);
                     tried.reached.ids.push((person.clone(), id.clone()));
                 }
                 Err(partly) if partly.cause.verdict == Verdict::TooManyUnread => {
+                    tried.unspent.push(person.name.clone());
                     tried.deaf.push(person.clone());
                 }
                 Err(partly) => {
                     self.count_failure(buzz.claim, urgent.as_str(), &partly.cause);
-                    tried.unsure |= partly.cause.verdict == Verdict::Unknown;
+                    if partly.cause.verdict == Verdict::Unknown {
+                        tried.unsure = true;
+                    } else {
+                        tried.unspent.push(person.name.clone());
+                    }
                     tried.left.push(person.clone());
                 }
             }

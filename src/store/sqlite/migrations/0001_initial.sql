@@ -159,6 +159,19 @@ CREATE TABLE heartbeats (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX heartbeats_due ON heartbeats (due_at) WHERE due_at IS NOT NULL;
 
+-- People buzzed by phone or SMS, each row one of them once.
+CREATE TABLE spent (
+    id          INTEGER PRIMARY KEY,
+    at          TEXT    NOT NULL,
+    channel     TEXT    NOT NULL,
+    person      TEXT    NOT NULL,           -- the rules' name
+    incident_id INTEGER NOT NULL,
+    job         INTEGER                     -- which may give it back yet; NULL: none
+) STRICT;
+CREATE INDEX spent_at ON spent (channel, at, person);
+CREATE INDEX spent_for ON spent (incident_id);
+CREATE INDEX spent_by ON spent (job) WHERE job IS NOT NULL;
+
 -- Events of Feishu's that were dealt with.
 CREATE TABLE heard (
     event TEXT NOT NULL PRIMARY KEY,

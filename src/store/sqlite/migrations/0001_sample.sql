@@ -44,3 +44,6 @@ INSERT INTO pins_shown (place, person, sure) VALUES
 INSERT INTO directory (kind, value, open_id, looked_up_at) VALUES
     ('email', 'lin@example.com', 'ou_2', '2027-01-10T00:00:00.000000000Z'),
     ('mobile', '13800000000', NULL, '2027-01-10T00:00:00.000000000Z');
+INSERT INTO spent (at, channel, person, incident_id, job) VALUES
+    ('2027-01-15T08:00:00.000000000Z', 'phone', 'lin', 2, 1),
+    ('2027-01-14T08:00:00.000000000Z', 'sms', 'mara', 1, NULL);
