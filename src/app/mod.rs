@@ -208,6 +208,7 @@ impl Parts {
         let line = long_connection.as_ref().map(LongConnection::line);
         let self_check = SelfCheck::new(engine.clone(), shared.clone(), clock.clone(), reach)
             .listening(line.clone())
+            .counting(purse.clone())
             .with_sinks(sinks)
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone());

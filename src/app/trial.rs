@@ -118,6 +118,7 @@ fn incident(now: Timestamp) -> Incident {
         template: "alert".to_owned(),
         pin: false,
         thread: false,
+        invite: false,
         standing: Standing {
             members: BTreeMap::from([(Fingerprint(0), member)]),
             severity: Severity {

@@ -255,6 +255,8 @@ pub struct Incident {
     pub pin: bool,
     /// Whether each step is told in the thread of its card.
     pub thread: bool,
+    /// Whether people who are to be buzzed are added to its chat if they are not in it.
+    pub invite: bool,
     /// What is decided about it.
     pub standing: Standing,
 }

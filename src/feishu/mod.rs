@@ -28,6 +28,7 @@ mod ids;
 mod limits;
 pub mod listening;
 pub mod long_connection;
+mod members;
 mod messages;
 mod pins;
 mod token;

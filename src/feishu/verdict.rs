@@ -26,6 +26,7 @@ pub(crate) enum Api {
     UrgentPhone,
     Pin,
     LookUp,
+    AddMembers,
     LongConnection,
 }
 
@@ -42,6 +43,7 @@ impl Api {
             Self::UrgentPhone => "urgent_phone",
             Self::Pin => "pin",
             Self::LookUp => "look_up",
+            Self::AddMembers => "add_members",
             Self::LongConnection => "long_connection",
         }
     }

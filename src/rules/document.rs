@@ -185,6 +185,8 @@ pub(super) struct RuleEntry {
     pub(super) stale_after: Option<Text>,
     #[serde(default)]
     pub(super) thread: bool,
+    #[serde(default)]
+    pub(super) invite: bool,
 }
 
 /// The value of a rule's `heartbeat`.

@@ -84,6 +84,8 @@ pub struct Rule {
     pub stale_after: SignedDuration,
     /// Whether what happens is told in the thread of the card, besides on it.
     pub thread: bool,
+    /// Whether people who are to be buzzed are added to the chat if they are not in it.
+    pub invite: bool,
     /// Whether later rules may match an alert of this rule too.
     pub continues: bool,
 }
@@ -191,6 +193,7 @@ impl RuleSet {
     /// | a rule's `reopen_within` | `10m` |
     /// | a rule's `stale_after` | `1h` |
     /// | a rule's `thread` | `false` |
+    /// | a rule's `invite` | `false`: whoever is not in the chat gets a direct message |
     /// | `budget`, each of its limits | no limit; `reserve`: none |
     pub fn load(files: &[SourceFile<'_>]) -> Result<(Self, Vec<Warning>), Vec<RuleError>> {
         load::load(files)

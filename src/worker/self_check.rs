@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use super::courier::Reach;
 use super::engine::{Alarm, Engine};
 use super::long_connection::Line;
+use super::purse::Purse;
 use super::sinks::Sinks;
 use crate::domain::{Clock, OWN_SOURCE, Urgent};
 use crate::fallback::Notice;
@@ -37,6 +38,8 @@ const LATE: SignedDuration = SignedDuration::from_secs(60);
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 /// The long connection has been down for so long. Feishu's own schedule needs two minutes at times.
 const DEAF: SignedDuration = SignedDuration::from_mins(5);
+/// So much of a month's budget is used up.
+const LOW_PERCENT: u32 = 90;
 /// A condition that has not held for so long is over.
 const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 /// How often the last resort hears that the store is broken.
@@ -53,6 +56,8 @@ struct Vitals {
     page_waits_since: Option<Timestamp>,
     /// Since when Feishu refuses the app, and its words.
     refused: Option<(Timestamp, String)>,
+    /// Channels of whose month so much is used up, in percent.
+    budgets: Vec<(Urgent, u32)>,
     /// Since when places refuse cards, and which.
     closed: Option<(Timestamp, String)>,
     /// Since when the long connection is down, and why.
@@ -68,8 +73,11 @@ impl Vitals {
         let deaf = self.deaf.filter(|(since, _)| for_long(*since, DEAF));
         let refused = refused.map(|(_, why)| Alarm::FeishuRefuses { why });
         let deaf = deaf.map(|(_, why)| Alarm::LongConnectionDown { why });
+        let low = self.budgets.iter().filter(|(_, percent)| *percent >= LOW_PERCENT);
+        let low: Vec<String> = low.map(|(channel, percent)| format!("{channel} {percent} %")).collect();
+        let budget = (!low.is_empty()).then(|| Alarm::BudgetLow { why: low.join(", ") });
         let closed = self.closed.map(|(_, why)| Alarm::CardsRefused { why });
-        [closed, late, refused, deaf].into_iter().flatten().collect()
+        [budget, closed, late, refused, deaf].into_iter().flatten().collect()
     }
 }
 
@@ -117,6 +125,7 @@ pub struct SelfCheck {
     clock: Arc<dyn Clock>,
     reach: Arc<Reach>,
     line: Option<watch::Receiver<Line>>,
+    purse: Option<Purse>,
     sinks: Option<Arc<Sinks>>,
     watcher: Option<Watcher>,
     ringing: Ringing,
@@ -133,6 +142,7 @@ impl SelfCheck {
             clock,
             reach,
             line: None,
+            purse: None,
             sinks: None,
             watcher: None,
             ringing: Ringing::default(),
@@ -145,6 +155,12 @@ impl SelfCheck {
     #[must_use]
     pub fn listening(self, line: Option<watch::Receiver<Line>>) -> Self {
         Self { line, ..self }
+    }
+
+    /// Looks at the month's budget too.
+    #[must_use]
+    pub fn counting(self, purse: Purse) -> Self {
+        Self { purse: Some(purse), ..self }
     }
 
     /// Has other ways to tell that the store is broken.
@@ -186,6 +202,10 @@ impl SelfCheck {
             page_waits_since: backlog.page_oldest,
             refused: self.reach.refused(),
             closed: self.reach.closed(now),
+            budgets: match &self.purse {
+                Some(purse) => purse.levels(now).await?.iter().map(|l| (l.channel, l.percent())).collect(),
+                None => Vec::new(),
+            },
             deaf: line.and_then(|line| Some((line.since, line.trouble?))),
         };
         let ringing = self.ringing.hear(vitals.alarms(now), now);
@@ -250,6 +270,7 @@ mod tests {
             page_waits_since: Some(at(0)),
             refused: Some((at(0), "10014 app secret invalid".to_owned())),
             closed: None,
+            budgets: vec![(Urgent::Phone, 89)],
             deaf: Some((at(0), "connection refused".to_owned())),
         };
         let table = [
@@ -264,6 +285,8 @@ mod tests {
             assert_eq!(names(all(), second), expected, "after {second} s");
         }
         assert_eq!(names(Vitals::default(), 10_000), Vec::<&str>::new());
+        let low = Vitals { budgets: vec![(Urgent::Phone, 90), (Urgent::Sms, 12)], ..Vitals::default() };
+        assert_eq!(low.alarms(at(0)), [Alarm::BudgetLow { why: "phone 90 %".to_owned() }]);
     }
 
     #[test]

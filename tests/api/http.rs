@@ -469,6 +469,7 @@ pub(super) fn incident(number: i64, resolved_at: Option<Timestamp>) -> Incident 
         template: "alert".into(),
         pin: false,
         thread: false,
+        invite: false,
         standing: Standing {
             members: std::collections::BTreeMap::new(),
             severity: Severity {

@@ -74,6 +74,7 @@ pub(crate) fn incident(group: &str) -> Incident {
         template: "alert".to_owned(),
         pin: true,
         thread: false,
+        invite: false,
         standing: Standing {
             members: BTreeMap::new(),
             severity: Severity {

@@ -167,3 +167,31 @@ async fn a_429_is_waited_out() {
     world.advance(SignedDuration::from_secs(10)).await;
     world.expect(&["card red Fire in oc_sre", "text …", "phone lin"]);
 }
+
+#[tokio::test]
+async fn whoever_is_invited_is_buzzed_in_the_chat() {
+    let rules =
+        RULES.replace("chat: sre, notify: [lin, otto]", "chat: sre, notify: [lin, otto], invite: true");
+    let mut world = World::new(&rules);
+    world.post(fires("Stranger", "warning", world.now())).await;
+    world.expect(&["card orange Stranger in oc_sre", "text …", "app lin", "app otto"]);
+    let members = world.sandbox.chats().into_iter().find(|chat| chat.id == "oc_sre").unwrap().members;
+    assert!(members.contains(&"ou_otto".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_cannot_be_invited_is_told_directly() {
+    let rules =
+        RULES.replace("chat: sre, notify: [lin, otto]", "chat: sre, notify: [lin, otto], invite: true");
+    let mut world = World::new(&rules);
+    world.trouble(Api::AddMembers, None, Outcome::Code(232_044, "The chat is full.".to_owned()));
+    world.post(fires("Stranger", "warning", world.now())).await;
+    world.expect(&[
+        "card orange Stranger in oc_sre",
+        "text …",
+        "app lin",
+        "card orange Stranger in otto",
+        "text …",
+        "app otto",
+    ]);
+}

@@ -65,6 +65,7 @@ pub(super) fn own(catch_all: &CatchAll) -> Rule {
         reopen_within: REOPEN_WITHIN,
         stale_after: STALE_AFTER,
         thread: false,
+        invite: false,
         continues: false,
     }
 }
@@ -98,6 +99,7 @@ impl<'a> Reader<'_, 'a> {
             group_wait: entry.group_wait.map_or(SignedDuration::ZERO, |text| self.duration(&text)),
             stale_after: entry.stale_after.map_or(STALE_AFTER, |text| self.at_least(STALE_AFTER_MIN, &text)),
             thread: entry.thread,
+            invite: entry.invite,
             reopen_within: entry.reopen_within.map_or(REOPEN_WITHIN, |text| self.duration(&text)),
             continues: entry.continues,
             name: entry.name.value,

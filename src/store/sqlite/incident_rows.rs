@@ -111,6 +111,8 @@ struct IncidentRow<'a> {
     pin: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     thread: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    invite: bool,
     #[serde(borrow)]
     severity: SeverityRow<'a>,
     ladder: LadderRow,
@@ -136,6 +138,7 @@ pub(super) fn incident_content(incident: &Incident) -> Result<String, StoreError
         template: incident.template.as_str().into(),
         pin: incident.pin,
         thread: incident.thread,
+        invite: incident.invite,
         severity: SeverityRow::from(severity),
         ladder: standing.ladder.into(),
         last_step: standing.last_step,
@@ -192,6 +195,7 @@ impl IncidentColumns {
             template: row.template.into_owned(),
             pin: row.pin,
             thread: row.thread,
+            invite: row.invite,
             standing,
         })
     }

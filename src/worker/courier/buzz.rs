@@ -183,11 +183,10 @@ impl Courier {
                 Ok(urged) => {
                     let took = seconds_since(claim.created_at, self.clock.now());
                     self.metrics.notified(means.urgent.as_str(), took);
-                    let unspent = means.unspent(Ok(&urged.refused));
-                    break Outcome {
-                        unspent,
-                        ..self.settle(buzz, means.urgent, &means.known, &urged.refused)
-                    };
+                    let about = (incident, line, means.urgent);
+                    let refused = self.invite(buzz, about, urged.refused).await;
+                    let unspent = means.unspent(Ok(&refused));
+                    break Outcome { unspent, ..self.settle(buzz, means.urgent, &means.known, &refused) };
                 }
                 Err(partly) => partly,
             };

@@ -22,6 +22,7 @@ mod buzz;
 mod cards;
 mod fallback;
 mod forms;
+mod invite;
 mod pace;
 mod people;
 mod pins;

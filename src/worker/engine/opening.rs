@@ -25,6 +25,7 @@ pub(super) fn incident(
         template: rule.template.clone(),
         pin: wants_pin(Some(rule), &standing.severity),
         thread: rule.thread,
+        invite: rule.invite,
         standing,
     }
 }

@@ -18,6 +18,11 @@ pub enum Alarm {
         /// Feishu's words.
         why: String,
     },
+    /// Calls or text messages of the month are nearly used up.
+    BudgetLow {
+        /// Which, and how much.
+        why: String,
+    },
     /// Cards cannot be posted in chats or conversations.
     CardsRefused {
         /// Where, and Feishu's words.
@@ -32,12 +37,14 @@ pub enum Alarm {
 
 impl Alarm {
     /// The names of all, as `alertname`.
-    pub const NAMES: [&str; 4] = ["CardsRefused", "DeliveryLate", "FeishuRefuses", "LongConnectionDown"];
+    pub const NAMES: [&str; 5] =
+        ["BudgetLow", "CardsRefused", "DeliveryLate", "FeishuRefuses", "LongConnectionDown"];
 
     /// Its `alertname`.
     pub fn name(&self) -> &'static str {
-        let [cards, late, refuses, down] = Self::NAMES;
+        let [budget, cards, late, refuses, down] = Self::NAMES;
         match self {
+            Self::BudgetLow { .. } => budget,
             Self::CardsRefused { .. } => cards,
             Self::DeliveryLate => late,
             Self::FeishuRefuses { .. } => refuses,
@@ -57,6 +64,12 @@ impl Alarm {
                 format!("Feishu refuses the app, nobody can be paged: {why}")
             }
             (Self::FeishuRefuses { why }, Locale::ZhCn) => format!("飞书拒绝了应用，无法呼叫任何人：{why}"),
+            (Self::BudgetLow { why }, Locale::En) => {
+                format!("the month's budget is nearly used up, people are buzzed more quietly then: {why}")
+            }
+            (Self::BudgetLow { why }, Locale::ZhCn) => {
+                format!("本月额度将用完，之后只能用更轻的方式加急：{why}")
+            }
             (Self::CardsRefused { why }, Locale::En) => {
                 format!("cards cannot be posted, whoever only reads there knows nothing: {why}")
             }

@@ -96,6 +96,7 @@ impl Scene {
             template: "alert".to_owned(),
             pin: false,
             thread: false,
+            invite: false,
             standing,
         };
         let paged = vec![
