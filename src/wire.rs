@@ -56,15 +56,15 @@ impl From<reqwest::Error> for Unanswered {
         } else {
             (Lost::Unknown, "the connection broke before the answer came")
         };
-        let mut message = what.to_owned();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            message.push_str(": ");
-            message.push_str(&inner.to_string());
-            cause = inner.source();
-        }
+        let message = format!("{what}{}", causes(&error));
         Self { lost, message }
     }
+}
+
+/// What lies under an error, `: ` before each cause.
+pub fn causes(error: &dyn Error) -> String {
+    let chain = std::iter::successors(error.source(), |cause| cause.source());
+    chain.map(|cause| format!(": {cause}")).collect()
 }
 
 /// A client whose calls end after `timeout`, connecting and reading included.

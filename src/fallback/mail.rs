@@ -53,13 +53,7 @@ impl Mail {
     /// When the server did not take it for everybody.
     pub async fn tell(&self, notice: &Notice) -> Result<(), NotTold> {
         let failed = |error: &dyn std::error::Error, again| {
-            let mut message = error.to_string();
-            let mut cause = error.source();
-            while let Some(inner) = cause {
-                message.push_str(": ");
-                message.push_str(&inner.to_string());
-                cause = inner.source();
-            }
+            let mut message = format!("{error}{}", wire::causes(error));
             wire::redact(&mut message, &self.secrets);
             NotTold { message, again }
         };
