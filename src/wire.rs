@@ -63,8 +63,14 @@ impl From<reqwest::Error> for Unanswered {
 
 /// What lies under an error, `: ` before each cause.
 pub fn causes(error: &dyn Error) -> String {
-    let chain = std::iter::successors(error.source(), |cause| cause.source());
-    chain.map(|cause| format!(": {cause}")).collect()
+    let mut words = String::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        words.push_str(": ");
+        words.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    words
 }
 
 /// A client whose calls end after `timeout`, connecting and reading included.
