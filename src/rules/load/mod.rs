@@ -12,6 +12,7 @@ mod policies;
 mod rules;
 mod schedules;
 mod severities;
+mod storm;
 mod teams;
 mod times;
 
@@ -48,6 +49,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let rows = severities.as_ref().map(SeverityTable::rows);
     let policies = policies::policies(&mut documents, &known, rows, &mut notes);
     let catch_all = policies::catch_all(&mut documents, &known, &mut notes);
+    let storm = storm::storm(&mut documents, &mut notes);
     let rules = rules::load(&mut documents, &known, &policies, rows.unwrap_or_default(), &mut notes);
     lint::look(&rules, &known, &mut notes);
     lint::ends(&policies, catch_all.as_ref(), &mut notes);
@@ -69,6 +71,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
         schedules: known.schedules.into_values(),
         own: catch_all.as_ref().map(rules::own),
         catch_all,
+        storm,
     };
     Ok((set, warnings))
 }
