@@ -159,7 +159,8 @@ impl Parts {
             metrics.clone(),
             clock.clone(),
             settings.feishu.urgent_via,
-        );
+        )
+        .with_rules(rules.clone());
         let (engine, courier) = match alertmanager {
             Some(there) => (engine.with_alertmanager(there.clone()), courier.with_alertmanager(there)),
             None => (engine, courier),

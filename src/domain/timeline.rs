@@ -159,6 +159,20 @@ pub enum Happening {
         /// Names of those Feishu would not buzz.
         refused: Vec<String>,
     },
+    /// A lot came new to the chat: it is listed on the card of the storm and
+    /// gets none of its own there.
+    Folded {
+        /// Chat id or person.
+        to: String,
+    },
+    /// People were not buzzed once more: a buzz that reached them since the page
+    /// is for this incident too.
+    BuzzShared {
+        /// Names of the people.
+        people: Vec<String>,
+        /// The incident that they were buzzed for.
+        with: String,
+    },
     /// Something could not be delivered, or only in another way.
     DeliveryFailed {
         /// What was tried: `post`, `buzz`, …
@@ -212,6 +226,8 @@ impl Happening {
             Self::Reopened { .. } => "reopened",
             Self::CardPosted { .. } => "card_posted",
             Self::Buzzed { .. } => "buzzed",
+            Self::Folded { .. } => "folded",
+            Self::BuzzShared { .. } => "buzz_shared",
             Self::DeliveryFailed { .. } => "delivery_failed",
         }
     }
@@ -251,7 +267,7 @@ impl Happening {
             Self::AlertsChanged { firing, resolved } => {
                 vec![("firing", count(*firing)), ("resolved", count(*resolved))]
             }
-            Self::SeverityRose { to } => vec![("to", text(to))],
+            Self::SeverityRose { to } | Self::Folded { to } => vec![("to", text(to))],
             Self::Stepped { step, round, urgent, people } => vec![
                 ("step", Fact::Number((*step).into())),
                 ("round", Fact::Number((*round).into())),
@@ -268,6 +284,9 @@ impl Happening {
                 ("people", Fact::List(people.clone())),
                 ("refused", Fact::List(refused.clone())),
             ],
+            Self::BuzzShared { people, with } => {
+                vec![("people", Fact::List(people.clone())), ("with", text(with))]
+            }
             Self::DeliveryFailed { what, to, reason, instead } => vec![
                 ("what", text(what)),
                 ("to", text(to)),

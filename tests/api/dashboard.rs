@@ -161,7 +161,9 @@ fn next(before: Option<&Happening>) -> Option<Happening> {
         Some(Happening::CardPosted { .. }) => {
             Happening::Buzzed { urgent: Urgent::App, people: one(), refused: one() }
         }
-        Some(Happening::Buzzed { .. }) => Happening::DeliveryFailed {
+        Some(Happening::Buzzed { .. }) => Happening::Folded { to: "oc_1".into() },
+        Some(Happening::Folded { .. }) => Happening::BuzzShared { people: one(), with: "INC-1".into() },
+        Some(Happening::BuzzShared { .. }) => Happening::DeliveryFailed {
             what: "post".into(),
             to: "oc_1".into(),
             reason: "230002".into(),

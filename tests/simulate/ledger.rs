@@ -100,6 +100,8 @@ impl Climb {
             | Happening::ListedAgain
             | Happening::CardPosted { .. }
             | Happening::Buzzed { .. }
+            | Happening::Folded { .. }
+            | Happening::BuzzShared { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }
@@ -179,6 +181,8 @@ impl Story {
             | Happening::Seen { .. }
             | Happening::CardPosted { .. }
             | Happening::Buzzed { .. }
+            | Happening::Folded { .. }
+            | Happening::BuzzShared { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }

@@ -143,6 +143,7 @@ pub(crate) fn change(incident: Incident) -> Change {
         jobs: Vec::new(),
         refresh: false,
         pins: PinChange::Keep,
+        arrivals: Vec::new(),
     }
 }
 
@@ -177,6 +178,7 @@ pub(crate) fn new_job(job: Job) -> NewJob {
         | Job::Remind { .. }
         | Job::Tell { .. }
         | Job::Pin { .. }
+        | Job::Storm { .. }
         | Job::Silence { .. }
         | Job::EndSilence => Urgent::App,
     };
@@ -228,6 +230,7 @@ pub(crate) fn ended(job: JobId, second: i64, end: JobEnd) -> Report {
         end,
         sent: None,
         due_by: None,
+        rang: Vec::new(),
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),

@@ -23,4 +23,5 @@ mod life;
 mod refusals;
 mod review;
 mod silences;
+mod storms;
 mod world;

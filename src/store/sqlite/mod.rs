@@ -23,10 +23,13 @@ use rusqlite::types::FromSqlError;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Appetite, Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup,
-    NewDelivery, Pins, Report, Store, StoreError,
+    Appetite, Backlog, Card, Change, Claim, Commit, Delivery, DirectoryEntry, Folded, HeldAlert, InboxId,
+    Lookup, NewDelivery, Pins, Report, Ring, Store, StoreError, Storm,
 };
-use crate::domain::{Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry};
+use crate::domain::{
+    Contact, Destination, Heartbeat, Incident, IncidentId, JobId, MessageId, Phase, RecordedEntry, StormId,
+    Urgent,
+};
 
 mod answer_rows;
 mod backlog;
@@ -45,8 +48,10 @@ mod outbox;
 mod pins;
 mod policy_rows;
 mod readers;
+mod rings;
 mod rows;
 mod schema;
+mod storms;
 mod writer;
 
 pub use inbox::Retention;
@@ -124,7 +129,11 @@ fn apply(conn: &Connection, change: &Change, now: Timestamp) -> Result<IncidentI
     for job in &change.jobs {
         outbox::put(conn, Some(id), job, now)?;
     }
+    for arrival in &change.arrivals {
+        storms::arrive(conn, id, arrival, now)?;
+    }
     if change.refresh {
+        storms::refresh_all(conn, id, now)?;
         for to in cards::places(conn, id)? {
             outbox::refresh(conn, id, to, now)?;
         }
@@ -224,6 +233,33 @@ impl Store for SqliteStore {
 
     async fn mark_heard(&self, event: String, now: Timestamp) -> Result<(), StoreError> {
         self.writer.call(move |conn| heard::mark(conn, &event, now)).await
+    }
+
+    async fn arrivals(&self, to: Destination, after: Timestamp) -> Result<u64, StoreError> {
+        self.readers.read(move |conn| storms::arrivals(conn, &to, after)).await
+    }
+
+    async fn storm(&self, id: StormId, worst: usize) -> Result<Option<Storm>, StoreError> {
+        self.readers.read(move |conn| storms::load(conn, id, worst)).await
+    }
+
+    async fn storm_open(&self, id: StormId, seen: u64) -> Result<Vec<IncidentId>, StoreError> {
+        self.readers.read(move |conn| storms::open(conn, id, seen)).await
+    }
+
+    async fn folded(&self, id: IncidentId, to: Destination) -> Result<Option<Folded>, StoreError> {
+        self.readers.read(move |conn| storms::folded(conn, id, &to)).await
+    }
+
+    async fn ring(
+        &self,
+        job: JobId,
+        people: Vec<String>,
+        urgent: Urgent,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Ring>>, StoreError> {
+        self.writer.call(move |conn| rings::begin(conn, job, &people, urgent, since, now)).await
     }
 
     async fn pins(&self, to: Destination) -> Result<Pins, StoreError> {

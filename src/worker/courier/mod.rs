@@ -24,7 +24,9 @@ mod pace;
 mod people;
 mod pins;
 mod remind;
+mod share;
 mod silence;
+mod storms;
 mod tell;
 mod unreached;
 
@@ -39,8 +41,9 @@ use tokio::task::JoinSet;
 
 use self::pace::Busy;
 use crate::alertmanager;
-use crate::domain::{Clock, Destination, Happening, Incident, Job, TimelineEntry};
+use crate::domain::{Clock, Destination, Happening, Incident, Job, TimelineEntry, Urgent};
 use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
+use crate::rules::RuleSet;
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -65,6 +68,7 @@ pub struct Courier {
     clock: Arc<dyn Clock>,
     urgent_via: UrgentVia,
     alertmanager: Option<alertmanager::Client>,
+    rules: Option<Arc<ArcSwap<RuleSet>>>,
 }
 
 /// What came of working on a job.
@@ -111,13 +115,19 @@ impl Courier {
         clock: Arc<dyn Clock>,
         urgent_via: UrgentVia,
     ) -> Self {
-        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None }
+        Self { store, client, cards, metrics, clock, urgent_via, alertmanager: None, rules: None }
     }
 
     /// The same courier, able to silence alerts there.
     #[must_use]
     pub fn with_alertmanager(self, alertmanager: alertmanager::Client) -> Self {
         Self { alertmanager: Some(alertmanager), ..self }
+    }
+
+    /// The same courier, sharing buzzes as the rules say.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<ArcSwap<RuleSet>>) -> Self {
+        Self { rules: Some(rules), ..self }
     }
 
     /// Carries out the jobs that can be begun now, one helping; how many there were.
@@ -176,6 +186,7 @@ impl Courier {
             Job::Remind { to, person } => self.remind(&claim, to, person).await,
             Job::Tell { to, step, people } => self.tell_step(&claim, to, *step, people).await,
             Job::Pin { to } => self.pin(&claim, to).await,
+            Job::Storm { to, storm } => self.storm(&claim, to, *storm).await,
             Job::Silence { until, author } => self.silence(&claim, *until, author).await,
             Job::EndSilence => self.end_silence(&claim).await,
         };
@@ -205,8 +216,9 @@ impl Courier {
             | Job::Remind { .. }
             | Job::Tell { .. }
             | Job::Pin { .. }
+            | Job::Storm { .. }
             | Job::EndSilence
-            | Job::Silence { .. } => crate::domain::Urgent::None,
+            | Job::Silence { .. } => Urgent::None,
         };
         let new_job = |(job, pause): (Job, SignedDuration)| {
             let run_at = at.checked_add(pause).unwrap_or(Timestamp::MAX);
@@ -218,6 +230,7 @@ impl Courier {
             end: outcome.end,
             sent: None,
             due_by: outcome.due_by,
+            rang: rang(&outcome.timeline),
             card: outcome.card,
             pins: outcome.pins,
             timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),
@@ -281,6 +294,15 @@ impl Courier {
             tracing::warn!(incident, to, attempt, %error, "Feishu refused");
         }
     }
+}
+
+/// Whose buzz Feishu has accepted, and how loud it was.
+fn rang(timeline: &[Happening]) -> Vec<(String, Urgent)> {
+    let buzzed = timeline.iter().filter_map(|what| {
+        let Happening::Buzzed { urgent, people, .. } = what else { return None };
+        Some((*urgent, people))
+    });
+    buzzed.flat_map(|(urgent, people)| people.iter().map(move |name| (name.clone(), urgent))).collect()
 }
 
 /// Where lines about an incident are shown: conversations with the bot have no threads.

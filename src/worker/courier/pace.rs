@@ -120,6 +120,7 @@ fn appetite(busy: Busy, open: &Openings) -> Appetite {
         ("remind", of(Api::Reply)),
         ("tell", of(Api::Reply)),
         ("edit", of(Api::EditCard)),
+        ("storm", of(Api::EditCard)),
         ("pin", of(Api::Pin)),
     ]);
     let places: BTreeMap<Destination, Headroom> = open.places.clone();
@@ -139,7 +140,8 @@ fn first_call(claim: &Claim, via: UrgentVia) -> Option<Api> {
         },
         Job::Buzz { .. } | Job::Remind { .. } | Job::Tell { .. } => Some(Api::Reply),
         Job::Pin { .. } => Some(Api::Pin),
-        Job::Silence { .. } | Job::EndSilence => None,
+        // Whether it posts or edits is known once it is looked at.
+        Job::Storm { .. } | Job::Silence { .. } | Job::EndSilence => None,
     }
 }
 
