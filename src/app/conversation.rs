@@ -11,14 +11,17 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use crate::domain::{Action, Actor, Answer, Clock, Contact, Incident, IncidentId, MessageId, Via};
-use crate::feishu::callbacks::{Inbound, OperatorIds, Toast, ToastKind, spoken};
+use crate::feishu::callbacks::{Inbound, OperatorIds, Pressed, StormButton, Toast, ToastKind, spoken};
 use crate::feishu::listening::{Heard, Listener, Unheard};
 use crate::http::{ActError, Actions};
 use crate::rules::RuleSet;
 use crate::settings::Reactions;
 use crate::store::{Store, StoreError};
 use crate::worker::courier::Courier;
-use crate::worker::engine::Engine;
+use crate::worker::engine::{Answered, Engine};
+
+/// Incidents that the card of a storm lists at most.
+const STORM_LISTED_MAX: usize = 30;
 
 /// See the module.
 pub(super) struct Conversation {
@@ -65,8 +68,11 @@ impl Listener for Conversation {
 impl Conversation {
     async fn take(&self, inbound: Inbound) -> Result<Heard, StoreError> {
         match inbound {
-            Inbound::Press { operator, value, .. } => {
-                self.answer(&operator, value.incident, value.action, Some(value.epoch), Via::Card).await
+            Inbound::Press { operator, value: Pressed::Incident(button), .. } => {
+                self.answer(&operator, button.incident, button.action, Some(button.epoch), Via::Card).await
+            }
+            Inbound::Press { operator, value: Pressed::Storm(button), .. } => {
+                self.answer_storm(&operator, button).await
             }
             Inbound::Said { event_id, sender, parent, root, text, .. } => {
                 let Some(action) = spoken(&text) else { return Ok(Heard::default()) };
@@ -134,14 +140,7 @@ impl Conversation {
         epoch: Option<u64>,
         via: Via,
     ) -> Result<Heard, StoreError> {
-        let Some(name) = self.name_of(who).await? else {
-            let toast = toast(
-                ToastKind::Warning,
-                "规则的 people 里没有你，请联系管理员添加",
-                "You are not among the people of the rules; ask to be added",
-            );
-            return Ok(Heard { toast: Some(toast), card: None });
-        };
+        let Some(name) = self.name_of(who).await? else { return Ok(stranger()) };
         let actor = Actor { name, known: true, via };
         let Some((answer, incident)) = self.engine.act(id, &action, &actor, epoch, self.clock.now()).await?
         else {
@@ -150,6 +149,22 @@ impl Conversation {
         };
         let card = self.courier.draw(&incident).await?;
         Ok(Heard { toast: Some(words(&action, &answer)), card: Some(card) })
+    }
+
+    /// Somebody wants to have all incidents of a storm that its card showed.
+    async fn answer_storm(&self, who: &OperatorIds, button: StormButton) -> Result<Heard, StoreError> {
+        let Some(name) = self.name_of(who).await? else { return Ok(stranger()) };
+        let actor = Actor { name, known: true, via: Via::Card };
+        let ids = self.store.storm_open(button.storm, button.seen).await?;
+        let answered = self.engine.acknowledge_all(&ids, &actor, self.clock.now()).await?;
+        let Some(storm) = self.store.storm(button.storm, STORM_LISTED_MAX).await? else {
+            let toast =
+                toast(ToastKind::Error, "这张卡片上的事件已不存在", "The incidents of this card are gone");
+            return Ok(Heard { toast: Some(toast), card: None });
+        };
+        let came_since = storm.total().saturating_sub(button.seen);
+        let toast = storm_words(answered, came_since);
+        Ok(Heard { toast: Some(toast), card: Some(self.courier.draw_storm(&storm)) })
     }
 
     /// The rules' name of somebody, by any of their ids; `None`: a stranger.
@@ -170,6 +185,46 @@ impl Conversation {
         });
         Ok(found.and_then(|(contact, _)| by_address.get(&contact).cloned()))
     }
+}
+
+/// Who is not among the people of the rules may only look.
+fn stranger() -> Heard {
+    let toast = toast(
+        ToastKind::Warning,
+        "规则的 people 里没有你，请联系管理员添加",
+        "You are not among the people of the rules; ask to be added",
+    );
+    Heard { toast: Some(toast), card: None }
+}
+
+/// What whoever wanted to have all incidents of a storm reads.
+fn storm_words(answered: Answered, came_since: u64) -> Toast {
+    let Answered { taken, not_allowed } = answered;
+    let (zh, en) = match taken {
+        0 => ("没有需要认领的事件".to_owned(), "There is nothing left to acknowledge".to_owned()),
+        1 => ("已认领 1 个事件".to_owned(), "1 incident is yours".to_owned()),
+        taken => (format!("已认领 {taken} 个事件"), format!("{taken} incidents are yours")),
+    };
+    let (zh, en) = match not_allowed {
+        0 => (zh, en),
+        n => (
+            format!("{zh}；{n} 个只有被呼叫的人可以认领"),
+            format!("{en}; only the people paged may answer {n}"),
+        ),
+    };
+    let (zh, en) = match came_since {
+        0 => (zh, en),
+        n => (
+            format!("{zh}；之后又来了 {n} 个，请再看一眼"),
+            format!("{en}; {n} came since, please look again"),
+        ),
+    };
+    let kind = match (taken, not_allowed) {
+        (_, 1..) => ToastKind::Warning,
+        (0, 0) => ToastKind::Info,
+        (1.., 0) => ToastKind::Success,
+    };
+    Toast::new(kind, zh, en)
 }
 
 fn toast(kind: ToastKind, zh: &str, en: &str) -> Toast {

@@ -168,7 +168,8 @@ impl Parts {
         let mut courier = Courier::new(store, client, cards, metrics, clock, feishu.urgent_via)
             .with_reach(self.reach.clone())
             .with_sinks(self.sinks.clone())
-            .with_purse(purse.clone());
+            .with_purse(purse.clone())
+            .with_rules(self.rules.clone());
         if let Some(there) = &self.alertmanager {
             engine = engine.with_alertmanager(there.clone());
             courier = courier.with_alertmanager(there.clone());

@@ -23,6 +23,10 @@ impl fmt::Display for IncidentId {
     }
 }
 
+/// A storm's number: incidents that share one card in one chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StormId(pub i64);
+
 /// A row of the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub i64);

@@ -28,7 +28,7 @@ pub use budget::{Allotment, Budget, Cap, Limits, Spent, Used};
 pub use clock::Clock;
 pub use headroom::Headroom;
 pub use heartbeat::Heartbeat;
-pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person};
+pub use ids::{ChatId, Contact, Destination, IncidentId, IncidentKey, JobId, MessageId, Person, StormId};
 pub use incident::{Hold, Incident, Ladder, Listing, Member, MemberState, Phase, Response, Standing};
 pub use labels::Labels;
 pub use notification::Job;

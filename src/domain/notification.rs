@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Destination, Person, Urgent};
+use super::{Destination, Person, StormId, Urgent};
 
 /// One piece of outgoing work, carried out by the courier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,14 @@ pub enum Job {
         /// The chat, or the conversation with the bot.
         to: Destination,
     },
+    /// Bring a storm's card up to date; post it if there is none. Repeated
+    /// requests fold into one. It belongs to no incident.
+    Storm {
+        /// Where.
+        to: Destination,
+        /// Which.
+        storm: StormId,
+    },
     /// Silence the incident's alerts in Alertmanager.
     Silence {
         /// Until then; also says for which hold of the incident.
@@ -81,6 +89,7 @@ impl Job {
             Self::Remind { .. } => "remind",
             Self::Tell { .. } => "tell",
             Self::Pin { .. } => "pin",
+            Self::Storm { .. } => "storm",
             Self::Silence { .. } => "silence",
             Self::Fallback { .. } => "fallback",
             Self::EndSilence => "end_silence",
@@ -95,7 +104,8 @@ impl Job {
             | Self::Buzz { to, .. }
             | Self::Remind { to, .. }
             | Self::Tell { to, .. }
-            | Self::Pin { to } => Some(to),
+            | Self::Pin { to }
+            | Self::Storm { to, .. } => Some(to),
             Self::Silence { .. } | Self::Fallback { .. } | Self::EndSilence => None,
         }
     }
@@ -114,7 +124,7 @@ impl Job {
             Self::Buzz { urgent, .. } | Self::Fallback { urgent, .. } => buzz(*urgent),
             Self::Post { .. } => buzz(loudest),
             Self::Remind { .. } => buzz(Urgent::App),
-            Self::Silence { .. } | Self::EndSilence => buzz(Urgent::None),
+            Self::Silence { .. } | Self::EndSilence | Self::Storm { .. } => buzz(Urgent::None),
             Self::Tell { .. } | Self::Edit { .. } => 4,
             Self::Pin { .. } => 5,
         }

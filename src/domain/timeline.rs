@@ -177,6 +177,20 @@ pub enum Happening {
         /// How loudly they are buzzed instead.
         urgent: Urgent,
     },
+    /// A lot came new to the chat: it is listed on the card of the storm and
+    /// gets none of its own there.
+    Folded {
+        /// Chat id or person.
+        to: String,
+    },
+    /// People were not buzzed once more: a buzz that reached them since the page
+    /// is for this incident too.
+    BuzzShared {
+        /// Names of the people.
+        people: Vec<String>,
+        /// The incident that they were buzzed for.
+        with: String,
+    },
     /// Something could not be delivered, or only in another way.
     DeliveryFailed {
         /// What was tried: `post`, `buzz`, …
@@ -232,6 +246,8 @@ impl Happening {
             Self::Buzzed { .. } => "buzzed",
             Self::FellBack { .. } => "fell_back",
             Self::HeldBack { .. } => "held_back",
+            Self::Folded { .. } => "folded",
+            Self::BuzzShared { .. } => "buzz_shared",
             Self::DeliveryFailed { .. } => "delivery_failed",
         }
     }
@@ -271,7 +287,7 @@ impl Happening {
             Self::AlertsChanged { firing, resolved } => {
                 vec![("firing", count(*firing)), ("resolved", count(*resolved))]
             }
-            Self::SeverityRose { to } => vec![("to", text(to))],
+            Self::SeverityRose { to } | Self::Folded { to } => vec![("to", text(to))],
             Self::Stepped { step, round, urgent, people } => vec![
                 ("step", Fact::Number((*step).into())),
                 ("round", Fact::Number((*round).into())),
@@ -297,6 +313,9 @@ impl Happening {
                 ("budget", text(cap.as_str())),
                 ("urgent", text(urgent.as_str())),
             ],
+            Self::BuzzShared { people, with } => {
+                vec![("people", Fact::List(people.clone())), ("with", text(with))]
+            }
             Self::DeliveryFailed { what, to, reason, instead } => vec![
                 ("what", text(what)),
                 ("to", text(to)),

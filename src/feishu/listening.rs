@@ -89,7 +89,7 @@ pub fn button_of_another_time() -> Value {
 mod tests {
     use super::*;
     use crate::domain::{Action, IncidentId, MessageId};
-    use crate::feishu::callbacks::{Button, OperatorIds};
+    use crate::feishu::callbacks::{Button, OperatorIds, Pressed};
 
     fn press() -> Inbound {
         Inbound::Press {
@@ -97,7 +97,11 @@ mod tests {
             operator: OperatorIds::default(),
             message: MessageId("om_1".into()),
             chat: None,
-            value: Button { incident: IncidentId(1), epoch: 0, action: Action::Acknowledge },
+            value: Pressed::Incident(Button {
+                incident: IncidentId(1),
+                epoch: 0,
+                action: Action::Acknowledge,
+            }),
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Document {
     pub(super) schedules: Option<Entries<ScheduleEntry>>,
     pub(super) policies: Option<Entries<PolicyEntry>>,
     pub(super) catch_all: Option<Spanned<CatchAllEntry>>,
+    pub(super) storm: Option<Spanned<StormEntry>>,
     pub(super) rules: Option<Vec<RuleEntry>>,
     pub(super) budget: Option<Spanned<BudgetEntry>>,
 }
@@ -162,6 +163,14 @@ pub(super) struct CatchAllEntry {
     pub(super) notify: Option<Spanned<OneOrMany>>,
     pub(super) chat: Option<Text>,
     pub(super) every: Option<Text>,
+}
+
+/// The value of `storm`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StormEntry {
+    pub(super) cards_per_minute: Option<Text>,
+    pub(super) share_buzz: Option<Text>,
 }
 
 /// An item of `rules`.

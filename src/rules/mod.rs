@@ -140,6 +140,22 @@ pub struct CatchAll {
     pub every: SignedDuration,
 }
 
+/// How much is told one by one while a lot happens at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storm {
+    /// Incidents new to a chat within a minute that get a card of their own; the
+    /// rest is listed on one. `None`: every one gets its card.
+    pub cards_per_minute: Option<u32>,
+    /// Pages of one person within that time share a buzz. Not negative; zero:
+    /// each has its own.
+    pub share_buzz: SignedDuration,
+}
+
+impl Storm {
+    /// What counts where the rules do not say.
+    pub const DEFAULT: Self = Self { cards_per_minute: Some(20), share_buzz: SignedDuration::from_secs(30) };
+}
+
 /// The rules as loaded: consistent, resolved, ready to answer.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -152,6 +168,7 @@ pub struct RuleSet {
     calendars: BTreeMap<String, Arc<Calendar>>,
     schedules: BTreeMap<String, Schedule>,
     catch_all: Option<CatchAll>,
+    storm: Storm,
     own: Option<Rule>,
     budget: Budget,
 }
@@ -183,6 +200,9 @@ impl RuleSet {
     /// | a policy's `repeat` | `0` |
     /// | `catch_all` | nobody is told |
     /// | its `every` | `30m` |
+    /// | `storm` | on, as follows |
+    /// | its `cards_per_minute` | `20` a chat; `0`: every incident gets its card |
+    /// | its `share_buzz` | `30s` a person; `0`: every page buzzes |
     /// | a rule's `match` | every alert |
     /// | a rule's `heartbeat` | its alerts are news, not signs of life |
     /// | its `severity` | the loudest |
@@ -255,6 +275,11 @@ impl RuleSet {
     /// What calls and text messages may cost.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// What is told together when a lot happens at once.
+    pub fn storm(&self) -> Storm {
+        self.storm
     }
 
     /// The person of that name.

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{HeldAlert, InboxId};
+use super::{Arrival, HeldAlert, InboxId};
 use crate::domain::{
     Destination, Fingerprint, Heartbeat, Incident, IncidentKey, Job, Member, Person, TimelineEntry,
 };
@@ -12,11 +12,12 @@ use crate::domain::{
 /// Work to be put into the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
-    /// What to do. [`Job::Edit`] and [`Job::Pin`] fold into one that waits
+    /// What to do. [`Job::Edit`], [`Job::Pin`] and [`Job::Storm`] fold into one that waits
     /// already: the earlier time counts, unless that one backs off after a
     /// failure. Folded into one that is claimed, they run once more afterwards.
     /// A [`Job::Post`] folds into one that was put off without holding its lane.
-    /// A [`Job::Buzz`] lends its priority to what goes before it in its lane.
+    /// A [`Job::Buzz`] lends its priority to what goes before it in its lane. One
+    /// that is put in for later stands beside it.
     pub job: Job,
     /// [`Job::priority`]; 0 goes first.
     pub priority: u8,
@@ -59,13 +60,16 @@ pub struct Change {
     pub members: Vec<(Fingerprint, Member)>,
     /// What happened.
     pub timeline: Vec<TimelineEntry>,
-    /// Work that follows. One [`Job::Edit`] per posted card is added when
-    /// `refresh` is set; one [`Job::Pin`] per place when `pins` changes something.
+    /// Work that follows. One [`Job::Edit`] per posted card and one [`Job::Storm`]
+    /// per storm is added when `refresh` is set; one [`Job::Pin`] per place when `pins` changes something.
     pub jobs: Vec<NewJob>,
     /// Whether the cards of the incident must show the new state.
     pub refresh: bool,
     /// Pins wanted.
     pub pins: PinChange,
+    /// Chats that it comes new to, where that is counted. A card of its own is
+    /// among `jobs`; the storm's is seen to.
+    pub arrivals: Vec<Arrival>,
 }
 
 /// What becomes of a heartbeat.

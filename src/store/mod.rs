@@ -25,16 +25,18 @@ use uuid::Uuid;
 
 use crate::domain::{
     Alert, Allotment, Contact, Destination, Fingerprint, Heartbeat, Incident, IncidentId, IncidentKey, Job,
-    JobId, Listing, Member, MessageId, Person, Phase, RecordedEntry, SourceKind, Spent, TimelineEntry,
-    Urgent,
+    JobId, Listing, Member, MessageId, Person, Phase, RecordedEntry, SourceKind, Spent, StormId,
+    TimelineEntry, Urgent,
 };
 
 mod commit;
 mod spending;
 pub mod sqlite;
+mod storms;
 mod taking;
 
 pub use spending::{Decide, Spending};
+pub use storms::{Arrival, Fold, Folded, Ring, Storm};
 pub use taking::{Appetite, JobEnd};
 
 pub use commit::{Change, Commit, HeartbeatChange, NewJob, PinChange};
@@ -153,8 +155,9 @@ pub enum PinState {
 /// Outcome of working on a claimed job. One transaction.
 ///
 /// A job that is gone (its lease had ended and another claimer dealt with it)
-/// takes no report: nothing changes. A pin belongs to no incident: of its
-/// report `card`, `timeline` and follow-ups other than pins are left out.
+/// takes no report: nothing changes. Pins and storms belong to no incident: of
+/// their reports `timeline` and follow-ups other than pins are left out, and a
+/// storm's `card` is the storm's.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Which.
@@ -169,6 +172,9 @@ pub struct Report {
     pub due_by: Option<Timestamp>,
     /// A card that now shows a version. When the incident has moved on, an edit follows.
     pub card: Option<Card>,
+    /// Names of people whose buzz Feishu has accepted, and how loud it was. Of
+    /// all others the job has begun to ring nobody ([`Store::ring`]).
+    pub rang: Vec<(String, Urgent)>,
     /// Pins that are now in a state.
     pub pins: Vec<(Person, PinState)>,
     /// What happened, for the incident's timeline.
@@ -318,6 +324,33 @@ pub trait Store: Send + Sync + 'static {
     /// Marks an event of Feishu's as heard; forgets those of more than a day ago
     /// (Feishu repeats itself for some seven hours, feishu-api.md §7).
     async fn mark_heard(&self, event: String, now: Timestamp) -> Result<(), StoreError>;
+
+    /// How many incidents came new to a place after `after` ([`Change::arrivals`]).
+    async fn arrivals(&self, to: Destination, after: Timestamp) -> Result<u64, StoreError>;
+
+    /// A storm with at most so many of its `worst`; `None` if there is none with that id.
+    async fn storm(&self, id: StormId, worst: usize) -> Result<Option<Storm>, StoreError>;
+
+    /// The incidents of a storm that are not over, of the first `seen` that came.
+    async fn storm_open(&self, id: StormId, seen: u64) -> Result<Vec<IncidentId>, StoreError>;
+
+    /// Where the incident is shown at a place in which it was folded into a
+    /// storm; `None`: it was not.
+    async fn folded(&self, id: IncidentId, to: Destination) -> Result<Option<Folded>, StoreError>;
+
+    /// Begins to ring people on behalf of a job, unless another has of late: for
+    /// each the latest ring of another job that is at least as loud and began
+    /// after `since`, one that was accepted before one that was not; where there
+    /// is none, the job's own is written down and `None` returned. What becomes of it
+    /// is said by the job's report. Until then, others find it.
+    async fn ring(
+        &self,
+        job: JobId,
+        people: Vec<String>,
+        urgent: Urgent,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Ring>>, StoreError>;
 
     /// Pins of a place.
     async fn pins(&self, to: Destination) -> Result<Pins, StoreError>;

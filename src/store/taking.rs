@@ -52,6 +52,11 @@ pub enum JobEnd {
         /// Not before.
         at: Timestamp,
     },
+    /// The same, and later jobs of its lane do not wait for it any more.
+    StandAside {
+        /// Not before.
+        at: Timestamp,
+    },
     /// Still being worked on by the claimer; only the rest of the report counts.
     Held,
 }

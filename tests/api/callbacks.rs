@@ -11,7 +11,9 @@ use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{Action, Actor, Answer, ChatId, Clock, Incident, IncidentId, MessageId, Via};
-use larkhorn::feishu::callbacks::{Button, Callbacks, Inbound, Toast, ToastKind, button_value, spoken};
+use larkhorn::feishu::callbacks::{
+    Button, Callbacks, Inbound, Pressed as Drawn, Toast, ToastKind, button_value, spoken,
+};
 use larkhorn::feishu::listening::{Heard, Listener, Unheard};
 use larkhorn::http::{Access, ActError, Actions, Limits, Readiness, Reload, State, serve};
 use larkhorn::sandbox::{self, Account, Callback, Delivery, Options, Pressed, Running, Sandbox};
@@ -286,7 +288,9 @@ async fn the_first_press_wins_and_the_second_learns_who_was_faster() {
             .heard()
             .into_iter()
             .map(|inbound| {
-                let Inbound::Press { value, message, chat, .. } = inbound else { panic!("{inbound:?}") };
+                let Inbound::Press { value: Drawn::Incident(value), message, chat, .. } = inbound else {
+                    panic!("{inbound:?}")
+                };
                 assert_eq!((message, chat), (MessageId(id.clone()), Some(ChatId(SRE.into()))));
                 assert_eq!((value.incident, value.action), (IncidentId(7), Action::Acknowledge));
                 value.epoch

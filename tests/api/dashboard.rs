@@ -167,7 +167,9 @@ fn next(before: Option<&Happening>) -> Option<Happening> {
         Some(Happening::FellBack { .. }) => {
             Happening::HeldBack { people: one(), wanted: Urgent::Phone, cap: Cap::Month, urgent: Urgent::App }
         }
-        Some(Happening::HeldBack { .. }) => Happening::DeliveryFailed {
+        Some(Happening::HeldBack { .. }) => Happening::Folded { to: "oc_1".into() },
+        Some(Happening::Folded { .. }) => Happening::BuzzShared { people: one(), with: "INC-1".into() },
+        Some(Happening::BuzzShared { .. }) => Happening::DeliveryFailed {
             what: "post".into(),
             to: "oc_1".into(),
             reason: "230002".into(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Weekday;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{Budget, ChatId, Days, Hours, Labels, Limits, Ranks, Target, Urgent, When, Window};
-use larkhorn::rules::{Finding, HeartbeatRule, Origin, RuleError, RuleSet, SourceFile, Warning};
+use larkhorn::rules::{Finding, HeartbeatRule, Origin, RuleError, RuleSet, SourceFile, Storm, Warning};
 
 /// Every `*.yaml` of a folder, or the one file, with names relative to `base`.
 fn read(base: &Path, path: &Path) -> Vec<(String, String)> {
@@ -378,4 +378,23 @@ fn the_sample_of_the_contract_is_understood() {
     assert_eq!(*rules.budget(), Budget { phone, sms: Limits { month: Some(1000), ..Limits::default() } });
     let gone = rules.on_call("nights", Timestamp::UNIX_EPOCH);
     assert_eq!((gone, rules.gaps("nights", Timestamp::MIN, Timestamp::MAX)), (None, vec![]));
+}
+
+#[test]
+fn storms_are_on_unless_switched_off() {
+    let storm = |line: &str| {
+        let text = format!("{{chats: {{sre: oc_sre}}, rules: [{{name: all, chat: sre}}]{line}}}");
+        load_text(&text).storm()
+    };
+    let (on, share) = (Some(20), SignedDuration::from_secs(30));
+    for (line, cards_per_minute, share_buzz) in [
+        ("", on, share),
+        (", storm: {}", on, share),
+        (", storm: {cards_per_minute: 5}", Some(5), share),
+        (", storm: {share_buzz: 1m}", on, SignedDuration::from_mins(1)),
+        (", storm: {cards_per_minute: 0, share_buzz: 0}", None, SignedDuration::ZERO),
+        (", storm: {share_buzz: 0s}", on, SignedDuration::ZERO),
+    ] {
+        assert_eq!(storm(line), Storm { cards_per_minute, share_buzz }, "{line}");
+    }
 }

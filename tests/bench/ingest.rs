@@ -29,6 +29,7 @@ const STALL_GOAL_MS: f64 = 100.0;
 
 pub(crate) const RULES: &str = "people: {lin: {open_id: ou_lin}}\n\
     chats: {oncall: oc_oncall}\n\
+    storm: {cards_per_minute: 0, share_buzz: 0}\n\
     severities: [{name: critical, urgent: phone}, {name: info, urgent: none}]\n\
     rules: [{name: all, chat: oncall, notify: [lin]}]\n";
 

@@ -59,6 +59,7 @@ fn rules() -> String {
         .collect();
     format!(
         "people: {{lin: {{open_id: ou_lin}}}}\nchats: {{{}}}\n\
+         storm: {{cards_per_minute: 0, share_buzz: 0}}\n\
          severities: [{{name: critical, urgent: phone}}, {{name: info, urgent: none}}]\nrules:\n{}",
         chats.join(", "),
         rules.concat()

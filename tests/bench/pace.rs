@@ -92,6 +92,7 @@ fn rules() -> String {
         .collect();
     format!(
         "people: {{boss: {{open_id: ou_boss}}, {}}}\nchats: {{single: oc_single, {}}}\n\
+         storm: {{cards_per_minute: 0, share_buzz: 0}}\n\
          severities: [{{name: critical, urgent: phone}}, {{name: warning, urgent: app}}, {{name: info, urgent: none}}]\n\
          rules:\n\
          \x20 - {{name: critical, match: ['severity=\"critical\"'], chat: c0, notify: [boss]}}\n\

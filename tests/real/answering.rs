@@ -24,6 +24,30 @@ fn toast(pressed: &Pressed) -> (&str, &str) {
     pressed.toast.as_ref().map_or(("none", ""), |toast| (toast.kind.as_str(), toast.en.as_str()))
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_button_acknowledges_a_storm() {
+    let phones = Phones::on();
+    let mut pager = Pager::new(&phones.url());
+    let storm = pager.rules_file().with_file_name("storm.yaml");
+    std::fs::write(storm, "storm: {cards_per_minute: 1}").unwrap();
+    pager.start().await;
+    eventually("the long connection", async || pager.metric(UP).await == Some(1.0)).await;
+    for group in 1..=4 {
+        assert_eq!(pager.post("/webhook", firing(group)).await.0, StatusCode::OK);
+    }
+    eventually("the storm's card", async || phones.card("Storm: 3 incidents").is_some()).await;
+    let card = phones.card("Storm: 3 incidents").unwrap().message;
+    let pressed = phones.sandbox.press(&card, MARA, "Acknowledge all").await.unwrap();
+    assert_eq!(toast(&pressed), ("success", "3 incidents are yours"));
+    assert!(phones.shows("Storm: 3 incidents", "blue"));
+    // Lin's phone still shows the card as it was at first.
+    pager.quiet().await;
+    let edits = phones.sandbox.message(&card).unwrap().revisions.len() - 1;
+    let late = phones.sandbox.press_version(&card, LIN, "Acknowledge all", edits).await.unwrap();
+    let (kind, words) = toast(&late);
+    assert_eq!((kind, words.starts_with("There is nothing left to acknowledge")), ("info", true), "{words}");
+}
+
 fn assert_discreet(log: &str) {
     for secret in SECRETS {
         assert!(!log.contains(secret), "the log tells {secret}:\n{log}");

@@ -20,6 +20,8 @@ pub(crate) const LARKHORN: &str = env!("CARGO_BIN_EXE_larkhorn");
 pub(crate) const TOKEN: &str = "a-token-of-the-real-programs";
 /// The rules that ship with larkhorn.
 const RULES: &str = include_str!("../../rules/oncall.yaml");
+/// Each group is followed to its own card and buzz, however many come at once.
+const NO_STORMS: &str = "storm: {cards_per_minute: 0, share_buzz: 0}\n";
 
 /// A pager with a folder of its own. Not started when made.
 pub(crate) struct Pager {
@@ -176,4 +178,5 @@ pub(crate) fn write_settings(folder: &Path, listen: SocketAddr, feishu: &str) {
     fs::write(folder.join("larkhorn.yaml"), settings).unwrap();
     fs::create_dir_all(folder.join("rules")).unwrap();
     fs::write(folder.join("rules/oncall.yaml"), RULES).unwrap();
+    fs::write(folder.join("rules/storm.yaml"), NO_STORMS).unwrap();
 }

@@ -102,6 +102,8 @@ impl Climb {
             | Happening::Buzzed { .. }
             | Happening::FellBack { .. }
             | Happening::HeldBack { .. }
+            | Happening::Folded { .. }
+            | Happening::BuzzShared { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }
@@ -183,6 +185,8 @@ impl Story {
             | Happening::Buzzed { .. }
             | Happening::FellBack { .. }
             | Happening::HeldBack { .. }
+            | Happening::Folded { .. }
+            | Happening::BuzzShared { .. }
             | Happening::DeliveryFailed { .. } => {}
         }
     }

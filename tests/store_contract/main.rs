@@ -24,6 +24,7 @@ mod outbox;
 mod pins;
 mod reports;
 mod spending;
+mod storms;
 mod support;
 
 /// A database that outlives its stores.
@@ -119,6 +120,13 @@ contract!(
         reports::follow_ups_and_timeline_belong_to_the_same_incident,
         reports::edits_of_a_card_that_is_never_posted_go_away,
         reports::a_report_on_a_job_that_is_gone_changes_nothing,
+        storms::arrivals_are_counted_by_chat_and_over_a_restart,
+        storms::incidents_fold_into_the_storm_of_their_chat_while_it_is_fresh,
+        storms::a_storm_counts_and_lists_the_worst_first,
+        storms::a_storm_has_one_job_that_follows_its_incidents,
+        storms::whoever_begins_to_ring_is_found_until_that_is_forgotten,
+        storms::a_ring_that_came_to_nothing_is_forgotten,
+        storms::a_job_that_stands_aside_is_as_it_was_and_holds_up_nobody,
         pins::people_are_wanted_as_long_as_one_incident_wants_them,
         pins::whoever_answers_keeps_their_pins_and_others_lose_theirs,
         pins::a_change_of_pins_while_they_are_worked_on_runs_again,

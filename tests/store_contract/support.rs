@@ -144,6 +144,7 @@ pub(crate) fn change(incident: Incident) -> Change {
         jobs: Vec::new(),
         refresh: false,
         pins: PinChange::Keep,
+        arrivals: Vec::new(),
     }
 }
 
@@ -178,6 +179,7 @@ pub(crate) fn new_job(job: Job) -> NewJob {
         | Job::Remind { .. }
         | Job::Tell { .. }
         | Job::Pin { .. }
+        | Job::Storm { .. }
         | Job::Silence { .. }
         | Job::Fallback { .. }
         | Job::EndSilence => Urgent::App,
@@ -230,6 +232,7 @@ pub(crate) fn ended(job: JobId, second: i64, end: JobEnd) -> Report {
         end,
         sent: None,
         due_by: None,
+        rang: Vec::new(),
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),

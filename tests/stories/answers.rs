@@ -24,6 +24,7 @@ policies:
       - {wait: 0s, notify: [lin], urgent: app}
       - {wait: 3m, notify: [mara]}
 catch_all: {notify: [mara], every: 30m}
+storm: {share_buzz: 0}
 rules: [{name: all, chat: sre, policy: core}]
 ";
 

@@ -15,6 +15,7 @@ use crate::world::World;
 fn world(budget: &str) -> World {
     World::new(&format!(
         "
+storm: {{share_buzz: 0s}}
 severities:
   - {{name: critical, urgent: phone}}
   - {{name: error, urgent: phone}}

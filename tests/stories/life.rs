@@ -17,6 +17,7 @@ people:
   mara: {email: mara@example.com}
   otto: {open_id: ou_otto}
 chats: {sre: oc_sre, leads: oc_leads}
+storm: {cards_per_minute: 0, share_buzz: 0}
 rules:
   - {name: both, match: ['alertname=\"Both\"'], chat: [sre, leads], notify: [lin]}
   - {name: seen-twice, match: ['alertname=\"Twice\"'], chat: leads, continue: true}

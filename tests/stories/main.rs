@@ -27,4 +27,5 @@ mod people;
 mod refusals;
 mod review;
 mod silences;
+mod storms;
 mod world;

@@ -10,7 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use larkhorn::domain::{Action, Actor, Answer, Clock, Incident, IncidentId, RecordedEntry, Urgent, Via};
+use larkhorn::domain::{
+    Action, Actor, Answer, Clock, Incident, IncidentId, RecordedEntry, StormId, Urgent, Via,
+};
 use larkhorn::feishu::{Allowance, CallError, Cards, Client, ClientConfig, Observer};
 use larkhorn::rules::{RuleSet, SourceFile};
 use larkhorn::sandbox::{Account, Fault, Limits, Message, Options, Outcome, Pinned, Running, Sandbox};
@@ -20,7 +22,7 @@ use larkhorn::store::sqlite::{Retention, SqliteStore};
 use larkhorn::store::{NewDelivery, Store};
 use larkhorn::telemetry::Metrics;
 use larkhorn::worker::courier::{Courier, Reach};
-use larkhorn::worker::engine::Engine;
+use larkhorn::worker::engine::{Answered, Engine};
 use larkhorn::worker::purse::Purse;
 use larkhorn::worker::roll_call::RollCall;
 use larkhorn::worker::self_check::SelfCheck;
@@ -188,6 +190,7 @@ impl World {
             .with_reach(self.reach.clone())
             .with_sinks(self.sinks.clone())
             .with_purse(self.purse())
+            .with_rules(self.rules.clone())
     }
 
     /// From now on there are other ways to tell people.
@@ -294,6 +297,15 @@ impl World {
         let done = self.engine().act(id, &action, &actor, epoch, self.now()).await.unwrap();
         self.settle().await;
         done.unwrap().0
+    }
+
+    /// Somebody wants to have the incidents of a storm, of the first `seen`.
+    pub(crate) async fn acknowledges_all(&mut self, storm: StormId, seen: u64, name: &str) -> Answered {
+        let actor = Actor { name: name.to_owned(), known: true, via: Via::Card };
+        let ids = self.store().storm_open(storm, seen).await.unwrap();
+        let answered = self.engine().acknowledge_all(&ids, &actor, self.now()).await.unwrap();
+        self.settle().await;
+        answered
     }
 
     /// Somebody reads a message about an incident.

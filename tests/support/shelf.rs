@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use larkhorn::domain::{
-    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, Phase, RecordedEntry, Spent, Urgent,
+    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, JobId, Phase, RecordedEntry, Spent,
+    StormId, Urgent,
 };
 use larkhorn::store::{
-    Appetite, Backlog, Card, Claim, Commit, Decide, Delivery, DirectoryEntry, HeldAlert, InboxId, Lookup,
-    NewDelivery, Pins, Report, Spending, Store, StoreError,
+    Appetite, Backlog, Card, Claim, Commit, Decide, Delivery, DirectoryEntry, Folded, HeldAlert, InboxId,
+    Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm,
 };
 
 /// What is on the shelf.
@@ -145,6 +146,33 @@ impl Store for Shelf {
     }
 
     async fn card(&self, _: IncidentId, _: Destination) -> Result<Option<Card>, StoreError> {
+        unused()
+    }
+
+    async fn arrivals(&self, _: Destination, _: Timestamp) -> Result<u64, StoreError> {
+        unused()
+    }
+
+    async fn storm(&self, _: StormId, _: usize) -> Result<Option<Storm>, StoreError> {
+        unused()
+    }
+
+    async fn storm_open(&self, _: StormId, _: u64) -> Result<Vec<IncidentId>, StoreError> {
+        unused()
+    }
+
+    async fn folded(&self, _: IncidentId, _: Destination) -> Result<Option<Folded>, StoreError> {
+        unused()
+    }
+
+    async fn ring(
+        &self,
+        _: JobId,
+        _: Vec<String>,
+        _: Urgent,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<Vec<Option<Ring>>, StoreError> {
         unused()
     }
 

@@ -2,16 +2,19 @@
 //!
 //! `{"v":1,"do":"snooze","inc":"INC-1","epoch":3,"for":"1h"}`. The value says
 //! which incident is meant and how it stood when the button was drawn; whether
-//! the presser may do it is not in it and checked by whoever acts.
+//! the presser may do it is not in it and checked by whoever acts. The button of
+//! a storm: `{"v":1,"do":"acknowledge_all","storm":7,"seen":80}`.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::domain::{Action, IncidentId};
+use crate::domain::{Action, IncidentId, StormId};
 use crate::rules::parse_duration;
 
 /// Grows when a value would be misread by an older larkhorn.
 const VERSION: u64 = 1;
+/// The word for answering a storm.
+const ACKNOWLEDGE_ALL: &str = "acknowledge_all";
 
 /// A button of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,51 @@ pub struct Button {
     pub epoch: u64,
     /// What the button does.
     pub action: Action,
+}
+
+/// The button of a storm's card: whoever presses it has all of its incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormButton {
+    /// Of which storm.
+    pub storm: StormId,
+    /// How many incidents it had when the button was drawn: those that came
+    /// later have not been seen and are not meant.
+    pub seen: u64,
+}
+
+/// What was pressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pressed {
+    /// A button of an incident's card.
+    Incident(Button),
+    /// That of a storm's.
+    Storm(StormButton),
+}
+
+/// The value that the button of a storm's card carries.
+pub fn storm_button_value(button: StormButton) -> Value {
+    json!({"v": VERSION, "do": ACKNOWLEDGE_ALL, "storm": button.storm.0, "seen": button.seen})
+}
+
+impl Pressed {
+    /// Reads either back; the error says what does not fit.
+    pub(super) fn read(value: &Value) -> Result<Self, String> {
+        if value.get("do").and_then(Value::as_str) != Some(ACKNOWLEDGE_ALL) {
+            return Button::read(value).map(Self::Incident);
+        }
+        check_version(value)?;
+        let storm = value.get("storm").and_then(Value::as_i64).ok_or("`storm` is no number")?;
+        let seen = value.get("seen").and_then(Value::as_u64).ok_or("`seen` is no number")?;
+        Ok(Self::Storm(StormButton { storm: StormId(storm), seen }))
+    }
+}
+
+fn check_version(value: &Value) -> Result<(), String> {
+    let version = value.get("v").and_then(Value::as_u64);
+    if version != Some(VERSION) {
+        return Err(format!("its value is of version {version:?}, not {VERSION}"));
+    }
+    Ok(())
 }
 
 /// The value that a card's button carries; [`Inbound::Press`](super::Inbound::Press) brings it back.
@@ -47,10 +95,7 @@ impl Button {
     /// Reads it back; the error says what does not fit.
     pub(super) fn read(value: &Value) -> Result<Self, String> {
         let text = |name: &str| value.get(name).and_then(Value::as_str);
-        let version = value.get("v").and_then(Value::as_u64);
-        if version != Some(VERSION) {
-            return Err(format!("its value is of version {version:?}, not {VERSION}"));
-        }
+        check_version(value)?;
         let incident = text("inc").and_then(IncidentId::parse).ok_or("`inc` names no incident")?;
         let epoch = value.get("epoch").and_then(Value::as_u64).ok_or("`epoch` is no number")?;
         let span = || {

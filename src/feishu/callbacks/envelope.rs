@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{Button, Inbound, OperatorIds, Refused, seal};
+use super::{Inbound, OperatorIds, Pressed, Refused, seal};
 use crate::domain::{ChatId, MessageId};
 
 /// What is told to whom the token would have proven, whatever is wrong with the body.
@@ -90,7 +90,7 @@ fn pressed(event: &Value, event_id: String) -> Result<Inbound, Refused> {
         operator: ids(event, "/operator"),
         message: MessageId(required(event, "/context/open_message_id")?),
         chat: text(event, "/context/open_chat_id").map(|id| ChatId(id.into())),
-        value: Button::read(value).map_err(Refused::Button)?,
+        value: Pressed::read(value).map_err(Refused::Button)?,
     })
 }
 

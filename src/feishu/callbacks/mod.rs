@@ -31,7 +31,7 @@ use secrecy::SecretString;
 
 use crate::domain::{ChatId, Contact, MessageId};
 
-pub use button::{Button, button_value};
+pub use button::{Button, Pressed, StormButton, button_value, storm_button_value};
 pub use envelope::read;
 pub use reply::{Toast, ToastKind, reply};
 pub use seal::Signed;
@@ -78,7 +78,7 @@ pub enum Inbound {
         /// Where it is.
         chat: Option<ChatId>,
         /// What the button says it does.
-        value: Button,
+        value: Pressed,
     },
     /// A person wrote something.
     Said {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::domain::{Action, IncidentId};
+use crate::domain::{Action, IncidentId, StormId};
 
 const KEY: &str = "test key";
 const APP: &str = "cli_1";
@@ -186,7 +186,7 @@ fn a_press_tells_who_where_and_what() {
     };
     assert_eq!((event_id.as_str(), message.0.as_str(), chat), ("e1", "om_1", Some(ChatId("oc_1".into()))));
     assert_eq!(operator.contacts(), [Contact::OpenId("ou_1".into()), Contact::UnionId("on_1".into())]);
-    assert_eq!(value, button);
+    assert_eq!(value, Pressed::Incident(button));
 }
 
 #[test]
@@ -372,7 +372,9 @@ proptest! {
             Action::Escalate, Action::HandOver { to }, Action::Silence { span },
         ][kind].clone();
         let button = Button { incident: IncidentId(number), epoch, action };
-        prop_assert_eq!(Button::read(&button_value(&button)), Ok(button));
+        prop_assert_eq!(Pressed::read(&button_value(&button)), Ok(Pressed::Incident(button)));
+        let all = StormButton { storm: StormId(number), seen: epoch };
+        prop_assert_eq!(Pressed::read(&storm_button_value(all)), Ok(Pressed::Storm(all)));
     }
 
     #[test]

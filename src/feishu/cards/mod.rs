@@ -13,6 +13,7 @@ mod buttons;
 mod lines;
 mod links;
 mod minimal;
+mod storm;
 mod templates;
 mod text;
 mod view;
@@ -21,11 +22,13 @@ mod words;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::{Alert, Incident, Member, Urgent};
 use crate::settings::Locale;
-use templates::Templates;
+pub use storm::StormInput;
+use templates::{Template, Templates};
 
 /// Feishu takes 30 KB (feishu-api.md §3.1). Measured as the string that goes
 /// into the request, quotes escaped.
@@ -125,26 +128,23 @@ impl Cards {
     /// then with fewer and shorter parts until the card fits; last a bare card
     /// that always works.
     pub fn render(&self, input: &CardInput<'_>, now: Timestamp) -> Rendered {
-        let (candidates, mut problem) = self.templates.candidates(&input.incident.template);
-        for template in candidates {
-            let mut trouble = "it stays above Feishu's limits however much is left out".to_owned();
-            for (level, limits) in view::LEVELS.iter().enumerate() {
-                match template.render(&view::view(input, now, limits, self.buttons)) {
-                    Ok(card) => {
-                        let json = card.to_string();
-                        if fits(&card, &json) {
-                            return Rendered { json, problem, shrunk: level > 0 };
-                        }
-                    }
-                    Err(error) => {
-                        trouble = error;
-                        break;
-                    }
-                }
-            }
-            problem.get_or_insert_with(|| template.named(&trouble));
-        }
-        Rendered { json: minimal::card(self.locale, input.incident), problem, shrunk: true }
+        let (candidates, problem) = self.templates.candidates(&input.incident.template);
+        let view = |limits: &view::Limits| view::view(input, now, limits, self.buttons);
+        let bare = || minimal::card(self.locale, input.incident);
+        largest_that_fits((&candidates, problem), &view::LEVELS, view, bare)
+    }
+
+    /// The card of a storm as it looks at `now`. Tries as [`render`](Self::render) does.
+    pub fn render_storm(&self, input: &StormInput<'_>, now: Timestamp) -> Rendered {
+        let view = |listed: &usize| storm::view(input, now, *listed, self.buttons);
+        let bare = || storm::minimal(self.locale, input);
+        largest_that_fits((&self.templates.of_storms(), None), &storm::LEVELS, view, bare)
+    }
+
+    /// The storm in a line of text, for when no card is accepted. It has no word
+    /// of the incidents.
+    pub fn storm_line(&self, input: &StormInput<'_>) -> String {
+        storm::line(self.locale, input)
     }
 
     /// The line that is urged: `[critical] CheckoutErrorRate 5.2 % · prod · step 2/4 → lin`.
@@ -176,6 +176,35 @@ impl Cards {
     pub fn plain(&self, incident: &Incident) -> String {
         lines::last_resort(self.locale, &self.zone, incident)
     }
+}
+
+/// Tries templates, best first, each with less and less until the card fits;
+/// last a bare card that always works.
+fn largest_that_fits<L, V: Serialize>(
+    (candidates, mut problem): (&[Template<'_>], Option<String>),
+    levels: &[L],
+    view: impl Fn(&L) -> V,
+    bare: impl FnOnce() -> String,
+) -> Rendered {
+    for template in candidates {
+        let mut trouble = "it stays above Feishu's limits however much is left out".to_owned();
+        for (level, limits) in levels.iter().enumerate() {
+            match template.render(&view(limits)) {
+                Ok(card) => {
+                    let json = card.to_string();
+                    if fits(&card, &json) {
+                        return Rendered { json, problem, shrunk: level > 0 };
+                    }
+                }
+                Err(error) => {
+                    trouble = error;
+                    break;
+                }
+            }
+        }
+        problem.get_or_insert_with(|| template.named(&trouble));
+    }
+    Rendered { json: bare(), problem, shrunk: true }
 }
 
 /// Whether Feishu takes a card of this size.

@@ -16,16 +16,18 @@ use handlebars::{
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::links::usable;
 use super::text::{markdown, plain};
-use super::view::View;
 use super::words::{clock, duration, time};
 use crate::settings::Locale;
 
 /// The template that always exists.
 const ALERT: &str = "alert";
+/// The one for storms. It has fields of its own, see `storm`.
+const STORM: &str = "storm";
 
 /// The templates of one language, ready to render.
 #[derive(Clone, Debug)]
@@ -43,12 +45,20 @@ impl Templates {
     ) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
         let mut shipped = registry(locale, zone);
-        let text = match locale {
-            Locale::ZhCn => include_str!("../../../templates/zh-CN/alert.hbs"),
-            Locale::En => include_str!("../../../templates/en/alert.hbs"),
+        let texts = match locale {
+            Locale::ZhCn => [
+                (ALERT, include_str!("../../../templates/zh-CN/alert.hbs")),
+                (STORM, include_str!("../../../templates/zh-CN/storm.hbs")),
+            ],
+            Locale::En => [
+                (ALERT, include_str!("../../../templates/en/alert.hbs")),
+                (STORM, include_str!("../../../templates/en/storm.hbs")),
+            ],
         };
-        if let Err(error) = shipped.register_template_string(ALERT, text) {
-            problems.push(format!("the shipped template {}/{ALERT}.hbs: {error}", locale.as_str()));
+        for (name, text) in texts {
+            if let Err(error) = shipped.register_template_string(name, text) {
+                problems.push(format!("the shipped template {}/{name}.hbs: {error}", locale.as_str()));
+            }
         }
         let mut operators = registry(locale, zone);
         for (path, text) in overrides {
@@ -61,6 +71,13 @@ impl Templates {
             problems.push(problem);
         }
         (Self { shipped, operators }, problems)
+    }
+
+    /// The templates to try for a storm, best first.
+    pub(crate) fn of_storms(&self) -> Vec<Template<'_>> {
+        let own = self.operators.has_template(STORM);
+        let own = own.then_some(Template { registry: &self.operators, name: STORM });
+        own.into_iter().chain([Template { registry: &self.shipped, name: STORM }]).collect()
     }
 
     /// The templates to try for a name, best first, and what is wrong if the name is unknown.
@@ -84,7 +101,7 @@ pub(crate) struct Template<'a> {
 
 impl Template<'_> {
     /// The card as JSON, or what is wrong with the template.
-    pub(crate) fn render(&self, view: &View) -> Result<Value, String> {
+    pub(crate) fn render(&self, view: &impl Serialize) -> Result<Value, String> {
         let text = self.registry.render(self.name, view).map_err(|error| self.named(&error.to_string()))?;
         let card: Value = serde_json::from_str(&text)
             .map_err(|error| self.named(&format!("it renders to JSON that cannot be read: {error}")))?;

@@ -43,7 +43,7 @@ pub(crate) const LEVELS: [Limits; 4] = [
 ];
 
 /// Names and headlines are cut here at every level.
-const NAME_CHARS: usize = 60;
+pub(super) const NAME_CHARS: usize = 60;
 const TITLE_CHARS: usize = 120;
 /// Descriptions longer than this go into a fold.
 const INLINE_CHARS: usize = 280;
@@ -282,7 +282,7 @@ pub(crate) fn place(labels: &Labels<'_>) -> String {
     shown_in_line(&found.join(" · "), NAME_CHARS)
 }
 
-fn severity_colour(severity: &Severity) -> &'static str {
+pub(super) fn severity_colour(severity: &Severity) -> &'static str {
     match (severity.name.to_ascii_lowercase().as_str(), severity.urgent) {
         ("critical" | "fatal" | "emergency" | "p0" | "p1", _) => "red",
         ("warning" | "warn" | "p2" | "p3", _) => "orange",

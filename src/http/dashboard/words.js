@@ -102,6 +102,8 @@ export default {
       "buzzed": "Feishu accepted the buzz for {people} ({urgent})",
       "buzzed:refused": "Feishu would not buzz {refused} ({urgent})",
       "held_back": "{people} by {urgent} instead of {wanted}: the {wanted} budget {budget} is used up",
+      "folded": "Many incidents at once in {to}: listed on the card of the storm there",
+      "buzz_shared": "{people} got no second buzz: the one for {with} rang meanwhile and counts for this too",
       "delivery_failed": "Could not deliver the {what} to {to}",
       "delivery_failed:instead": "Instead: {instead}"
     }
@@ -206,6 +208,8 @@ export default {
       "buzzed": "飞书已受理对 {people} 的加急（{urgent}）",
       "buzzed:refused": "飞书未能加急 {refused}（{urgent}）",
       "held_back": "{wanted}预算（{budget}）已用完，{people} 改用{urgent}",
+      "folded": "{to} 短时间内事件过多，已并入那里的汇总卡片",
+      "buzz_shared": "未再次加急 {people}：其间为 {with} 发出的加急同样适用于本事件",
       "delivery_failed": "未能送达：{what} → {to}",
       "delivery_failed:instead": "改为：{instead}"
     }

@@ -13,6 +13,7 @@ mod policies;
 mod rules;
 mod schedules;
 mod severities;
+mod storm;
 mod teams;
 mod times;
 
@@ -49,6 +50,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let rows = severities.as_ref().map(SeverityTable::rows);
     let policies = policies::policies(&mut documents, &known, rows, &mut notes);
     let catch_all = policies::catch_all(&mut documents, &known, &mut notes);
+    let storm = storm::storm(&mut documents, &mut notes);
     let rules = rules::load(&mut documents, &known, &policies, rows.unwrap_or_default(), &mut notes);
     let budget = budget::load(&mut documents, &mut notes);
     lint::look(&rules, &known, &mut notes);
@@ -72,6 +74,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
         own: catch_all.as_ref().map(rules::own),
         catch_all,
         budget,
+        storm,
     };
     Ok((set, warnings))
 }

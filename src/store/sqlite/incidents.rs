@@ -47,6 +47,18 @@ fn load_all(conn: &Connection, ids: impl IntoIterator<Item = i64>) -> Result<Vec
     ids.into_iter().filter_map(|id| load(conn, IncidentId(id)).transpose()).collect()
 }
 
+/// Incidents without their members, in the order of their ids given.
+pub(super) fn load_bare(conn: &Connection, ids: Vec<i64>) -> Result<Vec<Incident>, StoreError> {
+    let mut select = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM incidents WHERE id = ?1"))?;
+    let mut bare = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(found) = select.query_and_then([id], columns)?.next().transpose()? {
+            bare.push(found.into_incident()?);
+        }
+    }
+    Ok(bare)
+}
+
 fn fingerprint(bits: i64) -> Fingerprint {
     Fingerprint(bits.cast_unsigned())
 }

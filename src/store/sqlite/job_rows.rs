@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::rows::{PersonRow, from_json, instant, place, stamp, to_json, unreadable, urgent};
-use crate::domain::{Job, Person};
+use crate::domain::{Job, Person, StormId};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -68,6 +68,7 @@ pub(super) fn details(job: &Job) -> Result<Option<String>, StoreError> {
             people: people.iter().map(Into::into).collect(),
         })
         .map(Some),
+        Job::Storm { to: _, storm } => Ok(Some(storm.0.to_string())),
         Job::Post { .. } | Job::Edit { .. } | Job::Pin { .. } | Job::EndSilence => Ok(None),
     }
 }
@@ -94,6 +95,7 @@ pub(super) fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, S
         ("post", _) => Job::Post { to },
         ("edit", _) => Job::Edit { to },
         ("pin", _) => Job::Pin { to },
+        ("storm", Some(details)) => Job::Storm { to, storm: storm(details)? },
         ("remind", Some(details)) => {
             let row: PersonRow<'_> = from_json("reminder", details)?;
             Job::Remind { to, person: row.try_into()? }
@@ -114,4 +116,9 @@ pub(super) fn job(kind: &str, key: &str, details: Option<&str>) -> Result<Job, S
         }
         (other, _) => return Err(unreadable("job", format_args!("unknown kind `{other}`"))),
     })
+}
+
+/// Whose card a [`Job::Storm`] is about.
+pub(super) fn storm(details: &str) -> Result<StormId, StoreError> {
+    details.parse().map(StormId).map_err(|error| unreadable("storm", error))
 }

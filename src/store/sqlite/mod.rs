@@ -23,12 +23,12 @@ use rusqlite::types::FromSqlError;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Appetite, Backlog, Card, Change, Claim, Commit, Decide, Delivery, DirectoryEntry, HeldAlert, InboxId,
-    Lookup, NewDelivery, Pins, Report, Spending, Store, StoreError,
+    Appetite, Backlog, Card, Change, Claim, Commit, Decide, Delivery, DirectoryEntry, Folded, HeldAlert,
+    InboxId, Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm,
 };
 use crate::domain::{
-    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry, Spent,
-    Urgent,
+    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, JobId, MessageId, Phase, RecordedEntry,
+    Spent, StormId, Urgent,
 };
 
 mod answer_rows;
@@ -48,9 +48,11 @@ mod outbox;
 mod pins;
 mod policy_rows;
 mod readers;
+mod rings;
 mod rows;
 mod schema;
 mod spending;
+mod storms;
 mod writer;
 
 pub use inbox::Retention;
@@ -128,7 +130,11 @@ fn apply(conn: &Connection, change: &Change, now: Timestamp) -> Result<IncidentI
     for job in &change.jobs {
         outbox::put(conn, Some(id), job, now)?;
     }
+    for arrival in &change.arrivals {
+        storms::arrive(conn, id, arrival, now)?;
+    }
     if change.refresh {
+        storms::refresh_all(conn, id, now)?;
         for to in cards::places(conn, id)? {
             outbox::refresh(conn, id, to, now)?;
         }
@@ -236,6 +242,33 @@ impl Store for SqliteStore {
 
     async fn mark_heard(&self, event: String, now: Timestamp) -> Result<(), StoreError> {
         self.writer.call(move |conn| heard::mark(conn, &event, now)).await
+    }
+
+    async fn arrivals(&self, to: Destination, after: Timestamp) -> Result<u64, StoreError> {
+        self.readers.read(move |conn| storms::arrivals(conn, &to, after)).await
+    }
+
+    async fn storm(&self, id: StormId, worst: usize) -> Result<Option<Storm>, StoreError> {
+        self.readers.read(move |conn| storms::load(conn, id, worst)).await
+    }
+
+    async fn storm_open(&self, id: StormId, seen: u64) -> Result<Vec<IncidentId>, StoreError> {
+        self.readers.read(move |conn| storms::open(conn, id, seen)).await
+    }
+
+    async fn folded(&self, id: IncidentId, to: Destination) -> Result<Option<Folded>, StoreError> {
+        self.readers.read(move |conn| storms::folded(conn, id, &to)).await
+    }
+
+    async fn ring(
+        &self,
+        job: JobId,
+        people: Vec<String>,
+        urgent: Urgent,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Ring>>, StoreError> {
+        self.writer.call(move |conn| rings::begin(conn, job, &people, urgent, since, now)).await
     }
 
     async fn pins(&self, to: Destination) -> Result<Pins, StoreError> {

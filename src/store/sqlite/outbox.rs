@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
-use super::job_rows::details;
+use super::job_rows::{details, storm};
 use super::rows::{instant_opt, place_key, stamp};
-use super::{cards, incidents, pins, spending};
+use super::{cards, incidents, pins, rings, spending, storms};
 use crate::domain::{Destination, IncidentId, Job, Urgent};
 use crate::store::{JobEnd, NewJob, Report, StoreError};
 
@@ -31,7 +31,7 @@ pub(super) fn put(
 ) -> Result<(), StoreError> {
     let key = new.job.to().map_or_else(|| Ok(NOWHERE.to_owned()), place_key)?;
     let owner = match &new.job {
-        Job::Pin { .. } => None,
+        Job::Pin { .. } | Job::Storm { .. } => None,
         Job::Post { .. }
         | Job::Edit { .. }
         | Job::Buzz { .. }
@@ -45,6 +45,11 @@ pub(super) fn put(
         Job::Pin { .. } => {
             (false, false, fold(conn, "kind = 'pin' AND place = ?1 AND ?2 IS NULL", &key, owner, new)?)
         }
+        Job::Storm { storm, .. } => {
+            // Of a place there may be several.
+            let which = format!("kind = 'storm' AND details = '{}' AND place = ?1 AND ?2 IS NULL", storm.0);
+            (false, false, fold(conn, &which, &key, owner, new)?)
+        }
         Job::Edit { .. } => {
             let folded = fold(conn, "kind = 'edit' AND place = ?1 AND incident_id = ?2", &key, owner, new)?;
             (false, !cards::posted(conn, owner, &key)?, folded)
@@ -54,6 +59,8 @@ pub(super) fn put(
             let folded = fold(conn, BESIDE, &key, owner, new)?;
             (true, queue_at(conn, owner, &key)?, folded)
         }
+        // What is meant for later holds up nobody until then.
+        Job::Buzz { .. } if new.run_at > now => (false, false, false),
         Job::Buzz { .. } | Job::Remind { .. } => {
             hurry(conn, owner, &key, new.priority)?;
             (true, queue_at(conn, owner, &key)?, false)
@@ -128,6 +135,9 @@ pub(super) struct JobRow {
     pub(super) place: String,
 }
 
+/// A job that is reported.
+const REPORTED: &str = "SELECT id, incident_id, kind, place, details FROM outbox WHERE id = ?1";
+
 /// Ends all leases: their holders died with the process before this one.
 pub(super) fn void_leases(conn: &Connection) -> Result<(), StoreError> {
     conn.execute("UPDATE outbox SET lease_until = NULL, interrupted = 1 WHERE lease_until IS NOT NULL", ())?;
@@ -148,13 +158,20 @@ pub(super) fn next_at(conn: &Connection) -> Result<Option<Timestamp>, StoreError
 /// Writes down what came of a job. One that is gone was dealt with by
 /// another claimer after the lease had ended: nothing is left to write.
 pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreError> {
-    let mut select = conn.prepare_cached("SELECT id, incident_id, kind, place FROM outbox WHERE id = ?1")?;
+    let mut select = conn.prepare_cached(REPORTED)?;
     let found = select.query_row([report.job.0], |row| {
-        Ok(JobRow { id: row.get(0)?, owner: row.get(1)?, kind: row.get(2)?, place: row.get(3)? })
+        let job = JobRow { id: row.get(0)?, owner: row.get(1)?, kind: row.get(2)?, place: row.get(3)? };
+        Ok((job, row.get::<_, Option<String>>(4)?))
     });
-    let Some(job) = found.optional()? else {
+    let Some((job, details)) = found.optional()? else {
         return Ok(());
     };
+    if let (Some(card), "storm", Some(details)) = (&report.card, job.kind.as_str(), &details) {
+        storms::save_card(conn, storm(details)?, card)?;
+    }
+    if report.end != JobEnd::Held {
+        rings::settle(conn, job.id, &report.rang)?;
+    }
     if let Some(sent) = &report.sent {
         conn.prepare_cached("UPDATE outbox SET sent = ?2 WHERE id = ?1")?.execute(params![job.id, sent.0])?;
         if let Some(owner) = job.owner {
@@ -180,13 +197,33 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
             follow_card(conn, incident, card.shown_version, &card.to, report.at)?;
         }
     }
-    match report.end {
+    finish(conn, &job, report.end, report.at)?;
+    for job in &report.follow_ups {
+        if incident.is_some() || matches!(job.job, Job::Pin { .. }) {
+            put(conn, incident, job, report.at)?;
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of a job that was reported.
+fn finish(conn: &Connection, job: &JobRow, end: JobEnd, now: Timestamp) -> Result<(), StoreError> {
+    match end {
         JobEnd::Held => {}
         JobEnd::PutBack { at } => {
             conn.prepare_cached(
                 "UPDATE outbox SET lease_until = NULL, attempts = attempts - 1, run_at = ?2 WHERE id = ?1",
             )?
             .execute(params![job.id, stamp(at)])?;
+        }
+        JobEnd::StandAside { at } => {
+            conn.prepare_cached(
+                "UPDATE outbox
+                 SET lease_until = NULL, attempts = attempts - 1, run_at = ?2, ordered = 0
+                 WHERE id = ?1",
+            )?
+            .execute(params![job.id, stamp(at)])?;
+            next_turn(conn, job)?;
         }
         JobEnd::Retry { at, holds_lane } => {
             conn.prepare_cached(
@@ -196,18 +233,13 @@ pub(super) fn report(conn: &Connection, report: &Report) -> Result<(), StoreErro
             )?
             .execute(params![job.id, stamp(at), holds_lane])?;
             if !holds_lane {
-                next_turn(conn, &job)?;
+                next_turn(conn, job)?;
             }
         }
         JobEnd::Done => {
-            if !repeat(conn, &job, report.at)? {
-                remove(conn, &job)?;
+            if !repeat(conn, job, now)? {
+                remove(conn, job)?;
             }
-        }
-    }
-    for job in &report.follow_ups {
-        if incident.is_some() || matches!(job.job, Job::Pin { .. }) {
-            put(conn, incident, job, report.at)?;
         }
     }
     Ok(())
@@ -262,7 +294,7 @@ fn repeat(conn: &Connection, job: &JobRow, now: Timestamp) -> Result<bool, Store
 /// Takes a job out and lets the next one of its place have its turn.
 pub(super) fn remove(conn: &Connection, job: &JobRow) -> Result<(), StoreError> {
     conn.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([job.id])?;
-    if matches!(job.kind.as_str(), "edit" | "pin" | "silence") {
+    if matches!(job.kind.as_str(), "edit" | "pin" | "storm" | "silence") {
         return Ok(());
     }
     next_turn(conn, job)?;

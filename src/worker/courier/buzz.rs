@@ -16,9 +16,10 @@ use crate::domain::{Destination, Happening, Incident, Job, MessageId, Person, Ph
 use crate::escalation::budget::quieter;
 use crate::feishu::{CallError, Content, Placed, UrgeFailed, Urged, UserId, Verdict};
 use crate::settings::UrgentVia;
-use crate::store::{Card, Claim, JobEnd, Report, StoreError};
+use crate::store::{Claim, JobEnd, Report, StoreError};
 
 /// A buzz job, taken apart.
+#[derive(Clone, Copy)]
 pub(super) struct Buzz<'a> {
     pub(super) claim: &'a Claim,
     pub(super) to: &'a Destination,
@@ -51,10 +52,23 @@ impl Courier {
             // It may have been made just before we died: give it time to be answered.
             return Ok(Outcome::retry(self.after(PAID_PAUSE), false));
         }
-        let known = match self.know(people).await {
+        let shared = self.share(&buzz).await?;
+        let ring = shared.ring.clone();
+        let outcome = if ring.is_empty() {
+            Outcome::done()
+        } else {
+            self.buzz_now(&Buzz { people: &ring, ..buzz }, &incident).await?
+        };
+        Ok(shared.with(&buzz, self.clock.now(), outcome))
+    }
+
+    /// Buzzes these people, whoever else was buzzed of late.
+    async fn buzz_now(&self, buzz: &Buzz<'_>, incident: &Incident) -> Result<Outcome, StoreError> {
+        let claim = buzz.claim;
+        let known = match self.know(buzz.people).await {
             Ok(known) => known,
             Err(LookUpError::Store(error)) => return Err(error),
-            Err(LookUpError::Feishu(error)) => return self.without_directory(&buzz, &error).await,
+            Err(LookUpError::Feishu(error)) => return self.without_directory(buzz, &error).await,
         };
         if known.ids.is_empty() {
             let reason = "Feishu knows none of these people, or the app may not see them";
@@ -65,16 +79,16 @@ impl Courier {
                 "the ladder climbs on; it is tried again every 5 minutes",
             ));
         }
-        let line = match self.line(&buzz, &incident).await? {
+        let line = match self.line(buzz, incident).await? {
             Ok(line) => line,
-            Err(error) => return Ok(self.buzz_failed(&buzz, &error)),
+            Err(error) => return Ok(self.buzz_failed(buzz, &error)),
         };
         // Sending the line took its time.
         let now = self.incident(claim).await?;
         let Some(incident) = now.filter(|now| now.standing.phase() == Phase::Triggered) else {
             return Ok(Outcome::done());
         };
-        self.urge(&buzz, &known, &line, &incident).await
+        self.urge(buzz, &known, &line, &incident).await
     }
 
     /// The message to urge: sent by an earlier attempt, the card itself, or a
@@ -88,7 +102,7 @@ impl Courier {
             return Ok(Ok(sent.clone()));
         }
         let Some(id) = incident.id else { return Ok(Err(nowhere())) };
-        let card = self.store.card(id, buzz.to.clone()).await?;
+        let card = self.anchor(id, buzz.to).await?;
         let placed = super::placed(incident, buzz.to);
         let names: Vec<String> = buzz.people.iter().map(|p| p.name.clone()).collect();
         if let (UrgentVia::Message, Some(card)) = (self.urgent_via, &card) {
@@ -98,8 +112,8 @@ impl Courier {
                 // The thread is decoration; the buzz goes on.
                 self.count_failure(buzz.claim, "thread", &error);
             }
-            self.store.report(held(buzz.claim, self.clock.now(), &card.message)).await?;
-            return Ok(Ok(card.message.clone()));
+            self.store.report(held(buzz.claim, self.clock.now(), card)).await?;
+            return Ok(Ok(card.clone()));
         }
         let total = u16::try_from(incident.standing.policy.steps.len()).unwrap_or(u16::MAX);
         let worst = self.store.alerts(id, 1).await?;
@@ -125,12 +139,12 @@ impl Courier {
     async fn hang(
         &self,
         buzz: &Buzz<'_>,
-        (card, placed): (Option<&Card>, Placed),
+        (card, placed): (Option<&MessageId>, Placed),
         text: &Content,
     ) -> Result<Result<MessageId, CallError>, StoreError> {
         let Some(card) = card else { return self.say(buzz, text).await };
         let (client, now) = (self.client_for(buzz.claim), self.clock.now());
-        match client.reply(now, &card.message, text, placed, &buzz.claim.uuid).await {
+        match client.reply(now, card, text, placed, &buzz.claim.uuid).await {
             Err(error) if error.verdict == Verdict::MessageGone => self.say(buzz, text).await,
             other => Ok(other.map(|sent| sent.message)),
         }
@@ -345,6 +359,7 @@ fn held(claim: &Claim, at: Timestamp, message: &MessageId) -> Report {
         end: JobEnd::Held,
         sent: Some(message.clone()),
         due_by: None,
+        rang: Vec::new(),
         card: None,
         pins: Vec::new(),
         timeline: Vec::new(),

@@ -21,7 +21,7 @@ const EDITABLE_FOR: SignedDuration = SignedDuration::from_hours(13 * 24);
 /// The version that a card which can never be edited counts as showing.
 const FOR_GOOD: u64 = u64::MAX >> 1;
 /// The channel's word in metrics.
-const CHANNEL: &str = "card";
+pub(super) const CHANNEL: &str = "card";
 
 impl Courier {
     /// Posts the incident's card, unless it is there already.
@@ -105,7 +105,12 @@ impl Courier {
 
     /// Whether Feishu still lets the card be edited.
     fn is_editable(&self, card: &Card) -> bool {
-        self.clock.now().duration_since(card.posted_at) < EDITABLE_FOR
+        self.is_young(card.posted_at)
+    }
+
+    /// Whether Feishu still lets a card posted then be edited.
+    pub(super) fn is_young(&self, posted_at: Timestamp) -> bool {
+        self.clock.now().duration_since(posted_at) < EDITABLE_FOR
     }
 
     /// Counts the forms that were refused; what the timeline says of them.

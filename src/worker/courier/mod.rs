@@ -28,7 +28,9 @@ mod people;
 mod pins;
 mod reach;
 mod remind;
+mod share;
 mod silence;
+mod storms;
 mod tell;
 mod unreached;
 
@@ -44,8 +46,9 @@ use tokio::task::JoinSet;
 use self::pace::Busy;
 pub use self::reach::Reach;
 use crate::alertmanager;
-use crate::domain::{Clock, Destination, Happening, Incident, Job, TimelineEntry};
+use crate::domain::{Clock, Destination, Happening, Incident, Job, TimelineEntry, Urgent};
 use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
+use crate::rules::RuleSet;
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -75,6 +78,7 @@ pub struct Courier {
     reach: Arc<Reach>,
     sinks: Option<Arc<Sinks>>,
     purse: Option<Purse>,
+    rules: Option<Arc<ArcSwap<RuleSet>>>,
 }
 
 /// What came of working on a job.
@@ -135,6 +139,7 @@ impl Courier {
             reach: Arc::default(),
             sinks: None,
             purse: None,
+            rules: None,
         }
     }
 
@@ -161,6 +166,12 @@ impl Courier {
     #[must_use]
     pub fn with_purse(self, purse: Purse) -> Self {
         Self { purse: Some(purse), ..self }
+    }
+
+    /// The same courier, sharing buzzes as the rules say.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<ArcSwap<RuleSet>>) -> Self {
+        Self { rules: Some(rules), ..self }
     }
 
     /// Carries out the jobs that can be begun now, one helping; how many there were.
@@ -219,6 +230,7 @@ impl Courier {
             Job::Remind { to, person } => self.remind(&claim, to, person).await,
             Job::Tell { to, step, people } => self.tell_step(&claim, to, *step, people).await,
             Job::Pin { to } => self.pin(&claim, to).await,
+            Job::Storm { to, storm } => self.storm(&claim, to, *storm).await,
             Job::Silence { until, author } => self.silence(&claim, *until, author).await,
             Job::EndSilence => self.end_silence(&claim).await,
             Job::Fallback { sink, urgent, people } => {
@@ -255,9 +267,10 @@ impl Courier {
             | Job::Remind { .. }
             | Job::Tell { .. }
             | Job::Pin { .. }
+            | Job::Storm { .. }
             | Job::EndSilence
             | Job::Fallback { .. }
-            | Job::Silence { .. } => crate::domain::Urgent::None,
+            | Job::Silence { .. } => Urgent::None,
         };
         let new_job = |(job, pause): (Job, SignedDuration)| {
             let run_at = at.checked_add(pause).unwrap_or(Timestamp::MAX);
@@ -269,6 +282,7 @@ impl Courier {
             end: outcome.end,
             sent: None,
             due_by: outcome.due_by,
+            rang: rang(&outcome.timeline),
             card: outcome.card,
             pins: outcome.pins,
             timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),
@@ -333,6 +347,15 @@ impl Courier {
             tracing::warn!(incident, to, attempt, %error, "Feishu refused");
         }
     }
+}
+
+/// Whose buzz Feishu has accepted, and how loud it was.
+fn rang(timeline: &[Happening]) -> Vec<(String, Urgent)> {
+    let buzzed = timeline.iter().filter_map(|what| {
+        let Happening::Buzzed { urgent, people, .. } = what else { return None };
+        Some((*urgent, people))
+    });
+    buzzed.flat_map(|(urgent, people)| people.iter().map(move |name| (name.clone(), urgent))).collect()
 }
 
 /// Where lines about an incident are shown: conversations with the bot have no threads.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::share::UNDER_WAY;
 use super::{Courier, Outcome};
 use crate::domain::{Destination, Headroom, Job, Urgent};
 use crate::feishu::{Api, Client, Openings};
@@ -61,7 +62,13 @@ impl Courier {
         let appetite = appetite(busy, &self.client.openings(now));
         let lease_until = now.checked_add(super::LEASE).unwrap_or(Timestamp::MAX);
         let mut begun = Vec::new();
-        for claim in self.store.claim(now, lease_until, appetite).await? {
+        let claims = self.store.claim(now, lease_until, appetite).await?;
+        let outrung = self.outrung(&claims);
+        for claim in claims {
+            if outrung.contains(&claim.id) {
+                self.put_back(&claim, now.checked_add(UNDER_WAY).unwrap_or(Timestamp::MAX)).await;
+                continue;
+            }
             match self.book(now, &claim) {
                 Ok(()) => begun.push(claim),
                 Err(at) => self.put_back(&claim, at).await,
@@ -120,6 +127,7 @@ fn appetite(busy: Busy, open: &Openings) -> Appetite {
         ("remind", of(Api::Reply)),
         ("tell", of(Api::Reply)),
         ("edit", of(Api::EditCard)),
+        ("storm", of(Api::EditCard)),
         ("pin", of(Api::Pin)),
     ]);
     let places: BTreeMap<Destination, Headroom> = open.places.clone();
@@ -139,7 +147,8 @@ fn first_call(claim: &Claim, via: UrgentVia) -> Option<Api> {
         },
         Job::Buzz { .. } | Job::Remind { .. } | Job::Tell { .. } => Some(Api::Reply),
         Job::Pin { .. } => Some(Api::Pin),
-        Job::Silence { .. } | Job::Fallback { .. } | Job::EndSilence => None,
+        // Whether it posts or edits is known once it is looked at.
+        Job::Storm { .. } | Job::Silence { .. } | Job::Fallback { .. } | Job::EndSilence => None,
     }
 }
 

@@ -82,6 +82,7 @@ impl Courier {
             end: JobEnd::Held,
             sent: None,
             due_by: None,
+            rang: Vec::new(),
             card: None,
             pins: people.iter().map(|p| (p.clone(), PinState::Unsure)).collect(),
             timeline: Vec::new(),

@@ -24,7 +24,7 @@ impl Courier {
             Err(LookUpError::Feishu(error)) => return Ok(self.not_reminded(claim, &error)),
         };
         let card = match incident.id {
-            Some(id) => self.store.card(id, to.clone()).await?,
+            Some(id) => self.anchor(id, to).await?,
             None => None,
         };
         let (Some(card), false) = (card, known.ids.is_empty()) else {
@@ -33,7 +33,7 @@ impl Courier {
         let text = self.cards.load().buzz_line(&incident, "", (0, 0), std::slice::from_ref(&person.name));
         let (now, placed) = (self.clock.now(), super::placed(&incident, to));
         let client = self.client_for(claim);
-        let line = match client.reply(now, &card.message, &Content::Text(text), placed, &claim.uuid).await {
+        let line = match client.reply(now, &card, &Content::Text(text), placed, &claim.uuid).await {
             Ok(sent) => sent.message,
             Err(error) => return Ok(self.not_reminded(claim, &error)),
         };

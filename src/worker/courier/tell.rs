@@ -3,9 +3,9 @@
 
 use super::cards::gave_up;
 use super::{Courier, Outcome};
-use crate::domain::{Destination, Incident};
+use crate::domain::{Destination, Incident, MessageId};
 use crate::feishu::{CallError, Content, Placed, Verdict};
-use crate::store::{Card, Claim, StoreError};
+use crate::store::{Claim, StoreError};
 
 impl Courier {
     /// Tells what step ran and whom it names. Without a card there is no thread to tell it in.
@@ -18,7 +18,7 @@ impl Courier {
     ) -> Result<Outcome, StoreError> {
         let Some(incident) = self.incident(claim).await? else { return Ok(Outcome::done()) };
         let card = match incident.id {
-            Some(id) => self.store.card(id, to.clone()).await?,
+            Some(id) => self.anchor(id, to).await?,
             None => None,
         };
         let Some(card) = card else { return Ok(Outcome::done()) };
@@ -39,13 +39,13 @@ impl Courier {
         &self,
         claim: &Claim,
         incident: &Incident,
-        card: &Card,
+        card: &MessageId,
         step: u16,
         people: &[String],
     ) -> Result<(), CallError> {
         let total = u16::try_from(incident.standing.policy.steps.len()).unwrap_or(u16::MAX);
         let text = self.cards.load().buzz_line(incident, "", (step + 1, total), people);
         let (now, text) = (self.clock.now(), Content::Text(text));
-        self.client_for(claim).reply(now, &card.message, &text, Placed::InThread, &claim.uuid).await.map(drop)
+        self.client_for(claim).reply(now, card, &text, Placed::InThread, &claim.uuid).await.map(drop)
     }
 }

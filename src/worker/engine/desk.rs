@@ -245,6 +245,7 @@ impl Desk {
                     jobs: slot.jobs,
                     refresh: slot.refresh,
                     pins: slot.pins,
+                    arrivals: Vec::new(),
                 });
             }
         }

@@ -19,6 +19,7 @@ mod self_alarm;
 mod silencing;
 mod slices;
 mod slot;
+mod storms;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use tokio::sync::Notify;
 use self::desk::Desk;
 pub use self::own::Alarm;
 use self::parcel::Parcel;
+pub use self::storms::Answered;
 use crate::alertmanager;
 use crate::domain::{
     Action, Actor, Answer, Fact, Happening, Incident, IncidentId, Recipients, RecordedEntry, Target, Window,
@@ -262,9 +264,13 @@ impl Engine {
         }
     }
 
-    async fn commit(&self, commit: Commit) -> Result<Vec<IncidentId>, StoreError> {
+    async fn commit(&self, mut commit: Commit) -> Result<Vec<IncidentId>, StoreError> {
+        self.fold(&mut commit).await?;
         let news = news(&commit.changes);
-        let owes = commit.changes.iter().any(|c| c.refresh || !c.jobs.is_empty() || c.pins.changes());
+        let owes = commit
+            .changes
+            .iter()
+            .any(|c| c.refresh || !c.jobs.is_empty() || c.pins.changes() || !c.arrivals.is_empty());
         let ids = self.store.commit(commit).await?;
         for (id, (rule, title, what)) in ids.iter().zip(news) {
             tracing::info!(incident = %id, rule, title, what, "incident");

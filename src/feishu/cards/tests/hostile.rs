@@ -8,8 +8,9 @@ use serde_json::json;
 use super::*;
 
 /// What the shipped templates write into markdown, and entities.
-static OURS: LazyLock<regex::Regex> =
-    LazyLock::new(|| regex::Regex::new("</?font( color='(grey|red|green)')?>|&#[0-9]+;").unwrap());
+static OURS: LazyLock<regex::Regex> = LazyLock::new(|| {
+    regex::Regex::new("</?font( color='(grey|red|green|blue|orange)')?>|&#[0-9]+;").unwrap()
+});
 /// A tag that begins in plain text. Text is cut with `…`, which begins none.
 static TAG: LazyLock<regex::Regex> = LazyLock::new(|| regex::Regex::new("<[^ =0-9…]").unwrap());
 

@@ -13,6 +13,7 @@ use crate::domain::{
 use crate::sources::decode;
 
 mod hostile;
+mod storms;
 
 const LOCALES: [Locale; 2] = [Locale::ZhCn, Locale::En];
 

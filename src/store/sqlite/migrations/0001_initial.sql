@@ -91,10 +91,10 @@ CREATE TABLE cards (
 -- A job is ready when it is not blocked, not leased and its time has come.
 CREATE TABLE outbox (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    incident_id INTEGER REFERENCES incidents (id) ON DELETE CASCADE, -- NULL: a pin
+    incident_id INTEGER REFERENCES incidents (id) ON DELETE CASCADE, -- NULL: a pin or storm
     kind        TEXT    NOT NULL,
     place       TEXT    NOT NULL,           -- empty: nowhere in Feishu
-    details     TEXT,                       -- JSON: what a buzz needs besides
+    details     TEXT,                       -- JSON: what a job needs besides
     priority    INTEGER NOT NULL,
     run_at      TEXT    NOT NULL,
     created_at  TEXT    NOT NULL,
@@ -116,6 +116,7 @@ CREATE INDEX outbox_buzzes ON outbox (incident_id) WHERE kind = 'buzz';
 CREATE INDEX outbox_posts ON outbox (incident_id, place) WHERE kind = 'post';
 CREATE UNIQUE INDEX outbox_edit ON outbox (incident_id, place) WHERE kind = 'edit';
 CREATE UNIQUE INDEX outbox_pin ON outbox (place) WHERE kind = 'pin';
+CREATE UNIQUE INDEX outbox_storm ON outbox (details) WHERE kind = 'storm';
 CREATE INDEX outbox_created ON outbox (created_at);
 
 CREATE TABLE pins_wanted (
@@ -147,6 +148,45 @@ CREATE TABLE lines (
     incident_id INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lines_of ON lines (incident_id);
+
+-- When incidents came new to a chat, as far back as that matters.
+CREATE TABLE arrivals (
+    id    INTEGER PRIMARY KEY,
+    place TEXT NOT NULL,
+    at    TEXT NOT NULL
+) STRICT;
+CREATE INDEX arrivals_at ON arrivals (place, at);
+
+-- Incidents that share one card in one chat.
+CREATE TABLE storms (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    place     TEXT NOT NULL,
+    began_at  TEXT NOT NULL,
+    last_at   TEXT NOT NULL,                -- when its latest incident came
+    message   TEXT,                         -- NULL: no card yet
+    posted_at TEXT
+) STRICT;
+CREATE INDEX storms_at ON storms (place, id);
+
+CREATE TABLE storm_members (
+    storm_id    INTEGER NOT NULL REFERENCES storms (id) ON DELETE CASCADE,
+    nth         INTEGER NOT NULL,           -- from 1, as they came
+    incident_id INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+    PRIMARY KEY (storm_id, nth)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX storm_members_of ON storm_members (incident_id, storm_id);
+
+-- Buzzes of late, so that those of one person can be shared.
+CREATE TABLE rings (
+    person      TEXT    NOT NULL,           -- name
+    job_id      INTEGER NOT NULL,
+    incident_id INTEGER NOT NULL,
+    urgent      INTEGER NOT NULL,           -- 1: app, 2: SMS, 3: phone
+    at          TEXT    NOT NULL,
+    accepted    INTEGER NOT NULL,           -- 0: not known yet
+    PRIMARY KEY (person, job_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rings_of ON rings (job_id);
 
 -- Signs of life that rules wait for.
 CREATE TABLE heartbeats (
