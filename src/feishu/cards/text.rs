@@ -56,7 +56,8 @@ pub(crate) fn markdown(text: &str) -> String {
 /// for a tag, an entity or a link.
 pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut chars = visible(text).peekable();
+    let visible: String = visible(text).collect();
+    let mut chars = visible.trim_end().chars().peekable();
     while let Some(c) = chars.next() {
         // What follows the end is not known, so the worst.
         let next = chars.peek().copied();
@@ -70,7 +71,6 @@ pub(crate) fn plain(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out.truncate(out.trim_end().len());
     out
 }
 
@@ -128,6 +128,10 @@ mod tests {
     #[test]
     fn plain_text_is_one_line_without_tags_entities_and_links() {
         let table = [
+            // What is joined to the end must not become a part of it.
+            ("a < ", "a ‹"),
+            ("b] \n", "b］"),
+            ("c & ", "c ＆"),
             ("CPU > 90 and mem < 5 %", "CPU > 90 and mem < 5 %"),
             ("<at user_id=\"all\">x</at>", "‹at user_id=\"all\">x‹/at>"),
             ("<\u{200B}at>", "‹at>"),
