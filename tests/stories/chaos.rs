@@ -187,7 +187,9 @@ impl Fate<'_> {
         let (title, opened) = (&self.incident.title, self.at("opened").ok_or("it has no beginning")?);
         let quiet = self.quiet_since();
         let lived = quiet.unwrap_or(end).duration_since(opened);
-        if lived > patience && self.buzzes.is_empty() {
+        // Told by a buzz of its own, or by one that came after its page.
+        let told = !self.buzzes.is_empty() || self.at("buzz_shared").is_some();
+        if lived > patience && !told {
             return Err(format!("{title}: nobody was buzzed in {lived:#}"));
         }
         // One in its own chat; the catch-all's has another.
