@@ -110,6 +110,21 @@ impl Job {
         }
     }
 
+    /// How loudly it is to reach somebody; of a job that buzzes nobody itself, not at all.
+    pub fn loudness(&self) -> Urgent {
+        match self {
+            Self::Buzz { urgent, .. } | Self::Fallback { urgent, .. } => *urgent,
+            Self::Post { .. }
+            | Self::Edit { .. }
+            | Self::Remind { .. }
+            | Self::Tell { .. }
+            | Self::Pin { .. }
+            | Self::Storm { .. }
+            | Self::Silence { .. }
+            | Self::EndSilence => Urgent::None,
+        }
+    }
+
     /// What goes first when not everything can: phone, SMS and app buzzes, then
     /// new cards, silences, edits, pins. 0 is the most urgent. A card that a buzz waits
     /// for takes the buzz's class, so pass the loudest buzz that hangs on it.

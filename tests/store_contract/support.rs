@@ -172,18 +172,7 @@ pub(crate) async fn open_with(store: &dyn Store, group: &str, jobs: Vec<Job>) ->
 
 /// A job as the engine puts it in, due at second 0.
 pub(crate) fn new_job(job: Job) -> NewJob {
-    let loudest = match &job {
-        Job::Buzz { urgent, .. } => *urgent,
-        Job::Post { .. }
-        | Job::Edit { .. }
-        | Job::Remind { .. }
-        | Job::Tell { .. }
-        | Job::Pin { .. }
-        | Job::Storm { .. }
-        | Job::Silence { .. }
-        | Job::Fallback { .. }
-        | Job::EndSilence => Urgent::App,
-    };
+    let loudest = job.loudness().max(Urgent::App);
     NewJob { priority: job.priority(loudest), job, run_at: at(0) }
 }
 

@@ -260,18 +260,7 @@ impl Courier {
 
     fn report(&self, claim: &Claim, outcome: Outcome) -> Report {
         let at = self.clock.now();
-        let urgency = match &claim.job {
-            Job::Buzz { urgent, .. } => *urgent,
-            Job::Post { .. }
-            | Job::Edit { .. }
-            | Job::Remind { .. }
-            | Job::Tell { .. }
-            | Job::Pin { .. }
-            | Job::Storm { .. }
-            | Job::EndSilence
-            | Job::Fallback { .. }
-            | Job::Silence { .. } => Urgent::None,
-        };
+        let urgency = claim.job.loudness();
         let new_job = |(job, pause): (Job, SignedDuration)| {
             let run_at = at.checked_add(pause).unwrap_or(Timestamp::MAX);
             NewJob { priority: job.priority(urgency), job, run_at }
