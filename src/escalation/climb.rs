@@ -54,10 +54,11 @@ pub(super) fn start(standing: &mut Standing, now: Timestamp) {
 
 /// Goes on after a hold that took nothing back: the rung it stood before is due
 /// after its wait, counted from now.
-pub(super) fn go_on(standing: &mut Standing, now: Timestamp) {
+pub(super) fn go_on(standing: &mut Standing, roster: &dyn Roster, now: Timestamp) {
     match standing.ladder {
         Ladder::Waiting { step, round } => wait_for(standing, (step, round), SignedDuration::ZERO, now),
-        Ladder::Spent | Ladder::Exhausted => standing.due_at = Some(after(now, CATCH_ALL_EVERY)),
+        Ladder::Spent => spend(standing, roster, now),
+        Ladder::Exhausted => standing.due_at = Some(after(now, every(roster, now).max(ROUND_PAUSE_MIN))),
         Ladder::Gathering => standing.due_at = Some(now),
         Ladder::Idle => {}
     }
@@ -186,9 +187,13 @@ fn spend(standing: &mut Standing, roster: &dyn Roster, now: Timestamp) {
     }
     let ladder = standing.policy.steps.len() > 1 || standing.policy.repeat > 0;
     let last = standing.policy.steps.last().map(|s| s.wait).unwrap_or_default();
-    let every = roster.catch_all(now).map_or(CATCH_ALL_EVERY, |all| all.every);
-    let wait = if ladder && last.is_positive() { last.max(ROUND_PAUSE_MIN) } else { every };
+    let wait = if ladder && last.is_positive() { last.max(ROUND_PAUSE_MIN) } else { every(roster, now) };
     (standing.ladder, standing.due_at) = (Ladder::Spent, Some(after(now, wait)));
+}
+
+/// How often the last resort is paged.
+fn every(roster: &dyn Roster, now: Timestamp) -> SignedDuration {
+    roster.catch_all(now).map_or(CATCH_ALL_EVERY, |all| all.every)
 }
 
 /// Nobody answered, or there was nobody to ask.

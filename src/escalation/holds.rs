@@ -139,23 +139,22 @@ pub(super) fn hold_unlisted(
 pub(super) fn relist(
     standing: &mut Standing,
     stale_after: SignedDuration,
+    roster: &dyn Roster,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
     let listed = standing.firing() > 0;
     match &standing.hold {
-        None if !listed && burning(standing) > 0 => {
-            hold_unlisted(standing, stale_after, now, effects);
-        }
+        None => hold_unlisted(standing, stale_after, now, effects),
         Some(Hold::Unlisted { .. }) if listed => {
             standing.hold = None;
             effects.push(Effect::Note(Happening::ListedAgain));
             due_again(standing);
             if matches!(standing.response, Response::Open) {
-                climb::go_on(standing, now);
+                climb::go_on(standing, roster, now);
             }
         }
-        None | Some(_) => {}
+        Some(_) => {}
     }
 }
 
@@ -164,6 +163,7 @@ pub(super) fn relist(
 pub(super) fn reconcile(
     standing: &mut Standing,
     found: &Reconciliation,
+    roster: &dyn Roster,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) -> bool {
@@ -199,7 +199,7 @@ pub(super) fn reconcile(
         due_again(standing);
     }
     if moved {
-        relist(standing, UNLISTED_FOR, now, effects);
+        relist(standing, UNLISTED_FOR, roster, now, effects);
         effects.push(Effect::Refresh);
     }
     moved
@@ -211,6 +211,7 @@ pub(super) fn reconcile(
 pub(super) fn hush(
     standing: &mut Standing,
     suppressed: &BTreeSet<Fingerprint>,
+    roster: &dyn Roster,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) -> bool {
@@ -224,7 +225,7 @@ pub(super) fn hush(
         }
     }
     if hushed {
-        relist(standing, UNLISTED_FOR, now, effects);
+        relist(standing, UNLISTED_FOR, roster, now, effects);
         effects.push(Effect::Refresh);
     }
     hushed

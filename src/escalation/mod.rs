@@ -221,8 +221,8 @@ pub fn advance(
     let mut effects = Vec::new();
     let changed = match event {
         Event::Observed(observation) => observe(&mut standing, observation, roster, now, &mut effects),
-        Event::Reconciled(found) => holds::reconcile(&mut standing, found, now, &mut effects),
-        Event::Suppressed(alerts) => holds::hush(&mut standing, alerts, now, &mut effects),
+        Event::Reconciled(found) => holds::reconcile(&mut standing, found, roster, now, &mut effects),
+        Event::Suppressed(alerts) => holds::hush(&mut standing, alerts, roster, now, &mut effects),
         Event::Tick => holds::tick(&mut standing, roster, now, &mut effects),
     };
     if changed {
@@ -285,7 +285,7 @@ fn observe(
     if !matches!(standing.ladder, Ladder::Gathering) {
         effects.push(Effect::Refresh);
     }
-    holds::relist(standing, observation.stale_after, now, effects);
+    holds::relist(standing, observation.stale_after, roster, now, effects);
     let worst = members::worst_held(standing, &observation.sightings).cloned();
     if let Some(severity) = worst.filter(|s| s.outranks(&standing.severity)) {
         climb::rise(standing, severity, roster, now, effects);

@@ -14,7 +14,7 @@ pub struct Appetite {
     pub jobs: Headroom,
     /// Jobs of these [kinds](crate::domain::Job::kind); of all others as many as there are.
     pub kinds: BTreeMap<&'static str, Headroom>,
-    /// Posts, buzzes and reminders at these places.
+    /// Posts, buzzes, reminders and lines of threads at these places.
     pub places: BTreeMap<Destination, Headroom>,
     /// The same at each place that is not named.
     pub place: Headroom,

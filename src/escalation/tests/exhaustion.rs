@@ -112,3 +112,15 @@ fn what_comes_back_counts_its_catch_alls_anew() {
     let (standing, _) = tell(standing, vec![sighting(1, AlertStatus::Firing, 47, "critical")], 47);
     assert_eq!((standing.catch_alls, standing.ladder), (0, Ladder::Spent));
 }
+
+#[test]
+fn listed_again_the_last_resort_is_paged_as_often_as_the_rules_say() {
+    let (standing, _) = story(Policy { repeat: 0, ..ladder() }, "critical", &backed(), 7);
+    assert_eq!((standing.ladder, standing.due_at), (Ladder::Exhausted, Some(at(26))));
+    let hushed = Event::Suppressed([Fingerprint(1)].into());
+    let (standing, _) = advance(standing, &hushed, &backed(), at(8));
+    assert!(matches!(standing.hold, Some(Hold::Unlisted { .. })));
+    let again = Event::Observed(seen(vec![firing(1, "critical")]));
+    let (standing, _) = advance(standing, &again, &backed(), at(10));
+    assert_eq!((standing.hold, standing.due_at), (None, Some(at(30))));
+}

@@ -59,7 +59,7 @@ impl Left {
     /// Whether one more of these fits; if so it counts.
     fn take(&mut self, priority: u8, kind: &str, place: &str) -> bool {
         let urgent = Urgent::of_priority(priority);
-        let is_message = matches!(kind, "post" | "buzz" | "remind");
+        let is_message = matches!(kind, "post" | "buzz" | "remind" | "tell");
         let fits = |left: Option<&Headroom>| left.is_none_or(|left| left.of(urgent) > 0);
         let there = is_message.then(|| self.places.get(place).unwrap_or(&self.place));
         if !fits(Some(&self.jobs)) || !fits(self.kinds.get(kind)) || !fits(there) {

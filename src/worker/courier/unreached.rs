@@ -47,6 +47,8 @@ impl Courier {
             _ => self.try_each(buzz, urgent, known, line).await,
         };
         tried.reached.unknown.clone_from(&known.unknown);
+        // Whom a second look found to be unknown was paid for and is not buzzed.
+        tried.unspent.extend(known.unknown.iter().map(|person| person.name.clone()));
         let somebody = !tried.reached.ids.is_empty();
         let mut outcome = if somebody || !known.unknown.is_empty() {
             self.settle(buzz, urgent, &tried.reached, &tried.refused)
