@@ -35,7 +35,7 @@
 //! | 3 | [`feishu`] | client, long connection and cards; the product's only Feishu JSON | decide when to try again |
 //! | 3 | [`alertmanager`] | silences and alerts through Alertmanager's API v2 | wait or retry |
 //! | 3 | [`fallback`] | other ways to tell people when Feishu is out of reach | wait or retry |
-//! | 4 | [`worker`] | engine, courier, keeper of the long connection | keep state of its own |
+//! | 4 | [`worker`] | engine, courier, purse, roll call, self-check, sinks, keeper of the long connection | keep state that a restart must not lose |
 //! | 4 | [`http`] | webhooks, API, dashboard, health | decide |
 //! | 5 | [`sandbox`] | the fake Feishu and its two phones | know the product (but for nouns and frames) |
 //! | 6 | [`app`] | start, stop, reload; the only real clock | |

@@ -1,5 +1,5 @@
-//! Keeps what must not be lost: the inbox, incidents with their alerts, the
-//! outbox, timelines, cards, pins and the directory of people.
+//! Keeps what must not be lost: the inbox, incidents with their alerts, storms,
+//! silences, the outbox, timelines, cards, pins, budgets and the directory of people.
 //!
 //! # Invariants
 //!

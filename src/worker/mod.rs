@@ -12,8 +12,8 @@
 //! # Invariants
 //!
 //! * Only the engine writes standings, but that a report may bring a deadline
-//!   forward; only the courier calls Feishu, but for
-//!   the long connection, which Feishu talks over.
+//!   forward. Only the courier sends to Feishu; the roll call asks it about people, and
+//!   the long connection hears it.
 //! * No transaction spans a network call.
 //! * Engine and courier work in turns that are given the time. A turn that dies half-way left
 //!   nothing half-done: what was committed counts, the rest is found again.

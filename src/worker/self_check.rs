@@ -26,6 +26,7 @@ use super::long_connection::Line;
 use super::purse::Purse;
 use super::sinks::Sinks;
 use crate::domain::{Clock, OWN_SOURCE, Urgent};
+use crate::escalation::budget::WARN_AT_PERCENT;
 use crate::fallback::Notice;
 use crate::store::{Backlog, Store, StoreError};
 use crate::wire;
@@ -38,8 +39,11 @@ const LATE: SignedDuration = SignedDuration::from_secs(60);
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 /// The long connection has been down for so long. Feishu's own schedule needs two minutes at times.
 const DEAF: SignedDuration = SignedDuration::from_mins(5);
-/// So much of a month's budget is used up.
-const LOW_PERCENT: u32 = 90;
+/// So much of a month's budget is used up: the last warning of its spending.
+const LOW_PERCENT: u32 = {
+    let [_, last] = WARN_AT_PERCENT;
+    last
+};
 /// A condition that has not held for so long is over.
 const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 /// How often the last resort hears that the store is broken.
