@@ -25,19 +25,24 @@ use uuid::Uuid;
 
 use crate::domain::{
     Alert, Allotment, Contact, Destination, Fingerprint, Heartbeat, Incident, IncidentId, IncidentKey, Job,
-    JobId, Listing, Member, MessageId, Person, Phase, RecordedEntry, SourceKind, Spent, StormId,
-    TimelineEntry, Urgent,
+    Listing, Member, MessageId, Person, Phase, RecordedEntry, SourceKind, Spent, StormId, TimelineEntry,
+    Urgent,
 };
 
+mod attendance;
 mod commit;
+pub mod postgres;
 mod spending;
+mod sql;
 pub mod sqlite;
 mod storms;
 mod taking;
 
+pub use attendance::{Attendance, Holder};
 pub use spending::{Decide, Spending};
+pub use sql::{Retention, SqlStore};
 pub use storms::{Arrival, Fold, Folded, Ring, Storm};
-pub use taking::{Appetite, JobEnd};
+pub use taking::{Appetite, JobEnd, Ticket};
 
 pub use commit::{Change, Commit, HeartbeatChange, NewJob, PinChange};
 
@@ -107,8 +112,8 @@ pub struct HeldAlert {
 /// A job that the caller now holds.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The job's row.
-    pub id: JobId,
+    /// What shows that the job is the claimer's.
+    pub ticket: Ticket,
     /// Whose it is; `None` for pins, which belong to a place.
     pub incident: Option<IncidentId>,
     /// What to do.
@@ -126,6 +131,13 @@ pub struct Claim {
     pub sent: Option<MessageId>,
     /// When the job was put into the outbox.
     pub created_at: Timestamp,
+}
+
+impl Claim {
+    /// A report on this claim that says nothing but how the job ended.
+    pub fn report(&self, at: Timestamp, end: JobEnd) -> Report {
+        Report::of(self.ticket, at, end)
+    }
 }
 
 /// A card as it stands in Feishu.
@@ -154,14 +166,14 @@ pub enum PinState {
 
 /// Outcome of working on a claimed job. One transaction.
 ///
-/// A job that is gone (its lease had ended and another claimer dealt with it)
+/// A job that is gone, or that was claimed anew after the lease had ended,
 /// takes no report: nothing changes. Pins and storms belong to no incident: of
 /// their reports `timeline` and follow-ups other than pins are left out, and a
 /// storm's `card` is the storm's.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Which.
-    pub job: JobId,
+    /// Which, and by which claim.
+    pub ticket: Ticket,
     /// When.
     pub at: Timestamp,
     /// What becomes of the job.
@@ -184,6 +196,25 @@ pub struct Report {
     pub unspent: Vec<String>,
     /// More work for the same incident.
     pub follow_ups: Vec<NewJob>,
+}
+
+impl Report {
+    /// One that says nothing but how the job ended.
+    pub fn of(ticket: Ticket, at: Timestamp, end: JobEnd) -> Self {
+        Self {
+            ticket,
+            at,
+            end,
+            sent: None,
+            due_by: None,
+            card: None,
+            rang: Vec::new(),
+            pins: Vec::new(),
+            timeline: Vec::new(),
+            unspent: Vec::new(),
+            follow_ups: Vec::new(),
+        }
+    }
 }
 
 /// Pins of one place. Whoever is in one list alone needs a call.
@@ -210,6 +241,8 @@ pub struct DirectoryEntry {
 pub struct Backlog {
     /// Entries of the inbox that are not dealt with.
     pub inbox: u64,
+    /// Their bodies together, in bytes.
+    pub inbox_bytes: u64,
     /// When the oldest of them arrived.
     pub inbox_oldest: Option<Timestamp>,
     /// Jobs in the outbox.
@@ -239,6 +272,16 @@ pub trait Store: Send + Sync + 'static {
     /// `limit`, and bodies of at most `max_bytes` together, but one in any case.
     async fn inbox(&self, limit: usize, max_bytes: usize) -> Result<Vec<Delivery>, StoreError>;
 
+    /// Webhooks that are kept, dealt with or not: those after `after` that arrived at
+    /// or after `since`, in order of arrival. Bounds as of [`inbox`](Self::inbox).
+    async fn journal(
+        &self,
+        after: Option<InboxId>,
+        since: Timestamp,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
     /// Incidents that the lookup asks for, each once, oldest first, with their members.
     async fn find(&self, lookup: Lookup) -> Result<Vec<Incident>, StoreError>;
 
@@ -257,6 +300,8 @@ pub trait Store: Send + Sync + 'static {
     async fn unlisted(&self, after: Option<IncidentId>, limit: usize) -> Result<Vec<Incident>, StoreError>;
 
     /// Commits decisions; the ids of the changed incidents, in order of `changes`.
+    /// An inbox entry that is finished already, or taken further, is a conflict:
+    /// somebody else has decided about it.
     /// Buzzes of an incident that is no longer triggered are dropped, unless
     /// they are being worked on.
     async fn commit(&self, commit: Commit) -> Result<Vec<IncidentId>, StoreError>;
@@ -298,14 +343,15 @@ pub trait Store: Send + Sync + 'static {
     /// when the outbox is empty.
     async fn next_job_at(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Writes down what came of a claimed job.
+    /// Writes down what came of a claimed job, or what is about to be done: with a
+    /// ticket that is not good any more, [`JobEnd::Held`] is a conflict.
     async fn report(&self, report: Report) -> Result<(), StoreError>;
 
     /// Writes down, before anybody is buzzed, what that will cost: the people
     /// that `decide` allots a channel above the app. What is spent and what was
     /// decided by it. Both in one transaction, so that no two jobs take the last of a
     /// budget. Whatever becomes of the process then, it counts as spent until a
-    /// report says otherwise.
+    /// report says otherwise. A ticket that is not good any more is a conflict.
     async fn spend(&self, spending: Spending, decide: Decide) -> Result<(Spent, Allotment), StoreError>;
 
     /// How many people were buzzed since then by each channel that costs money.
@@ -342,10 +388,11 @@ pub trait Store: Send + Sync + 'static {
     /// each the latest ring of another job that is at least as loud and began
     /// after `since`, one that was accepted before one that was not; where there
     /// is none, the job's own is written down and `None` returned. What becomes of it
-    /// is said by the job's report. Until then, others find it.
+    /// is said by the job's report. Until then, others find it. A ticket that is not
+    /// good any more is a conflict.
     async fn ring(
         &self,
-        job: JobId,
+        ticket: Ticket,
         people: Vec<String>,
         urgent: Urgent,
         since: Timestamp,
@@ -370,4 +417,24 @@ pub trait Store: Send + Sync + 'static {
 
     /// What waits.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
+
+    /// Removes incidents that were resolved before then and owe nothing any more, oldest
+    /// first and at most `limit`, with their alerts and timelines; how many.
+    async fn forget(&self, resolved_before: Timestamp, limit: usize) -> Result<u64, StoreError>;
+
+    /// How much room it takes, in bytes.
+    async fn size_bytes(&self) -> Result<u64, StoreError>;
+
+    /// Says that this process is at work, and tells its part. To be said every
+    /// [`Attendance::EVERY`]. Whoever has said nothing for [`Attendance::LAPSES`] is
+    /// taken for dead: what it had claimed is given to others.
+    async fn attend(&self) -> Result<Attendance, StoreError> {
+        Ok(Attendance::alone())
+    }
+
+    /// The clock by which all that share the store measure their deadlines; `None`:
+    /// nobody shares it, the machine's will do.
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
 }

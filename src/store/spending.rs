@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use crate::domain::{Allotment, IncidentId, JobId, Spent};
+use super::Ticket;
+use crate::domain::{Allotment, IncidentId, Spent};
 
 /// A job that is about to buzz people for money.
 #[derive(Debug, Clone)]
 pub struct Spending {
-    /// Which.
-    pub job: JobId,
+    /// Which, and by which claim.
+    pub ticket: Ticket,
     /// For what.
     pub incident: IncidentId,
     /// When.

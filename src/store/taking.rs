@@ -4,7 +4,18 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::{Destination, Headroom};
+use crate::domain::{Destination, Headroom, JobId};
+
+/// Shows that a claimed job is one's own. It is good until the job is claimed
+/// again, which happens only after its lease has ended; then nothing that is said
+/// with it changes anything any more (a fencing token).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// Which job.
+    pub job: JobId,
+    /// Its how many-eth claim this is, from 1.
+    pub fence: u64,
+}
 
 /// Which jobs one is ready for. What does not fit is passed over, so that it
 /// holds up nobody behind it.

@@ -30,7 +30,7 @@ pub(crate) async fn deliveries_wait_in_order_until_they_are_done(db: &impl Datab
     drop(store);
     let store = db.open();
     assert_eq!(bodies(&*store).await, ["a", ""]);
-    store.commit(Commit { done: ids, ..commit(7, vec![]) }).await.unwrap();
+    store.commit(Commit { done: vec![ids[0], ids[2]], ..commit(7, vec![]) }).await.unwrap();
     assert!(bodies(&*store).await.is_empty());
 }
 
@@ -105,4 +105,38 @@ pub(crate) async fn a_caller_that_gives_up_leaves_a_whole_delivery_or_none(db: &
     let (last, given_up) = found.split_last().unwrap();
     assert_eq!(last, "last");
     assert!(given_up.len() <= 2 && given_up.iter().all(|b| *b == body), "{} deliveries", given_up.len());
+}
+
+pub(crate) async fn a_delivery_is_decided_about_once(db: &impl Database) {
+    let store = db.open();
+    let (first, second) =
+        (store.accept(delivery("a", 0)).await.unwrap(), store.accept(delivery("b", 0)).await.unwrap());
+    let finish = |done| store.commit(Commit { at: at(1), done, ..Commit::default() });
+    let take = |taken| store.commit(Commit { at: at(1), taken: Some((second, taken)), ..Commit::default() });
+    finish(vec![first]).await.unwrap();
+    assert!(conflicts(&finish(vec![second, first]).await), "somebody else has decided about the first");
+    take(500).await.unwrap();
+    assert!(conflicts(&take(500).await), "somebody else has got as far");
+    take(1_000).await.unwrap();
+    finish(vec![second]).await.unwrap();
+    assert!(conflicts(&take(1_500).await));
+    assert_eq!(store.inbox(10, 1_000).await.unwrap().len(), 0);
+}
+
+pub(crate) async fn what_is_dealt_with_can_be_read_again(db: &impl Database) {
+    let store = db.open();
+    let mut ids = Vec::new();
+    for second in 0..4 {
+        ids.push(store.accept(delivery(format!("{second}"), second)).await.unwrap());
+    }
+    let done = vec![ids[0], ids[2]];
+    store.commit(Commit { at: at(5), done, ..Commit::default() }).await.unwrap();
+    let read = |after, since, limit| store.journal(after, at(since), limit, 1_000);
+    let bodies = |found: Vec<larkhorn::store::Delivery>| -> Vec<_> {
+        found.into_iter().map(|delivery| (delivery.id, delivery.content.body)).collect()
+    };
+    let all: Vec<_> = ids.iter().copied().zip(["0", "1", "2", "3"].map(Into::into)).collect();
+    assert_eq!(bodies(read(None, 0, 10).await.unwrap()), all);
+    assert_eq!(bodies(read(Some(ids[0]), 0, 2).await.unwrap()), all[1..3]);
+    assert_eq!(bodies(read(None, 2, 10).await.unwrap()), all[2..]);
 }

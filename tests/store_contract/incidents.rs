@@ -311,6 +311,7 @@ pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
     store.commit(Commit { done: vec![first], ..commit(1, changes) }).await.unwrap();
     let expected = Backlog {
         inbox: 2,
+        inbox_bytes: 2,
         inbox_oldest: Some(at(4)),
         outbox: 2,
         outbox_oldest: Some(at(0)),
@@ -320,4 +321,21 @@ pub(crate) async fn the_backlog_counts_what_waits(db: &impl Database) {
         incidents: BTreeMap::from([(Phase::Triggered, 2), (Phase::Acknowledged, 0), (Phase::Snoozed, 0)]),
     };
     assert_eq!(store.backlog().await.unwrap(), expected);
+}
+
+pub(crate) async fn what_was_resolved_long_ago_is_forgotten_unless_it_owes_something(db: &impl Database) {
+    let store = db.open();
+    let old = put(&*store, change(resolved(incident("old"), 1))).await.id.unwrap();
+    let jobs = vec![new_job(post(&chat("oc_1")))];
+    let owing = put(&*store, Change { jobs, ..change(resolved(incident("owing"), 1)) }).await.id.unwrap();
+    let recent = put(&*store, change(resolved(incident("recent"), 100))).await.id.unwrap();
+    let open = put(&*store, change(incident("open"))).await.id.unwrap();
+    assert_eq!(store.forget(at(100), 10).await.unwrap(), 1);
+    let mut kept = Vec::new();
+    for id in [old, owing, recent, open] {
+        kept.push(store.incident(id).await.unwrap().is_some());
+    }
+    assert_eq!(kept, [false, true, true, true]);
+    assert_eq!(store.forget(at(101), 1).await.unwrap(), 1);
+    assert!(store.size_bytes().await.unwrap() > 0);
 }

@@ -12,9 +12,18 @@
     reason = "tests fail by panicking"
 )]
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use larkhorn::store::Store;
+use larkhorn::store::postgres::{Options, PostgresStore};
 use larkhorn::store::sqlite::{Retention, SqliteStore};
 use tempfile::TempDir;
+
+use self::cluster::Cluster;
+
+#[path = "../support/cluster.rs"]
+mod cluster;
 
 mod heartbeats;
 mod inbox;
@@ -48,9 +57,40 @@ impl Database for SqliteFile {
     }
 }
 
-/// Makes each story a test of one backend.
+/// A schema of its own in a server that all tests share.
+struct PostgresSchema(String);
+
+/// The server, and how many schemas it has so far. It ends with the process.
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
+
+impl PostgresSchema {
+    fn new() -> Self {
+        Self(CLUSTER.url(&format!("story_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed))))
+    }
+}
+
+impl Database for PostgresSchema {
+    fn open(&self) -> Box<dyn Store> {
+        let options = Options {
+            url: self.0.clone().into(),
+            password: None,
+            name: "story".to_owned(),
+            connections: Options::CONNECTIONS_MIN,
+            retention: Retention::default(),
+        };
+        // It blocks, which async threads must not.
+        let opened = std::thread::spawn(move || PostgresStore::open(&options, None));
+        Box::new(opened.join().unwrap().unwrap())
+    }
+}
+
+/// Makes each story a test of every backend.
 macro_rules! contract {
-    ($backend:ident, $fresh:expr, [$($room:ident :: $story:ident),+ $(,)?]) => {
+    ([$($backend:ident: $fresh:expr),+ $(,)?], $stories:tt) => {
+        $(contract!(@ $backend, $fresh, $stories);)+
+    };
+    (@ $backend:ident, $fresh:expr, [$($room:ident :: $story:ident),+ $(,)?]) => {
         mod $backend {
             $(
                 #[tokio::test]
@@ -68,8 +108,7 @@ macro_rules! contract {
 }
 
 contract!(
-    sqlite,
-    super::SqliteFile::new(),
+    [sqlite: super::SqliteFile::new(), postgres: super::PostgresSchema::new()],
     [
         inbox::deliveries_wait_in_order_until_they_are_done,
         inbox::a_read_of_the_inbox_is_bounded_by_count_and_bytes,
@@ -77,6 +116,8 @@ contract!(
         inbox::what_was_taken_of_a_delivery_is_remembered,
         inbox::sixty_four_callers_at_once_are_all_on_disk,
         inbox::a_caller_that_gives_up_leaves_a_whole_delivery_or_none,
+        inbox::a_delivery_is_decided_about_once,
+        inbox::what_is_dealt_with_can_be_read_again,
         heartbeats::beats_put_the_deadline_off_and_late_ones_do_not,
         heartbeats::silence_is_found_once_what_arrived_before_it_is_dealt_with,
         heartbeats::a_deadline_that_was_moved_meanwhile_is_a_conflict,
@@ -91,6 +132,7 @@ contract!(
         incidents::incidents_are_listed_newest_first_by_phase_and_page,
         incidents::a_timeline_reads_back_in_order_of_time,
         incidents::the_backlog_counts_what_waits,
+        incidents::what_was_resolved_long_ago_is_forgotten_unless_it_owes_something,
         outbox::urgent_jobs_go_first_and_within_one_priority_the_oldest,
         outbox::what_does_not_fit_is_passed_over,
         outbox::the_louder_are_let_through_where_the_quieter_wait,
@@ -120,6 +162,7 @@ contract!(
         reports::follow_ups_and_timeline_belong_to_the_same_incident,
         reports::edits_of_a_card_that_is_never_posted_go_away,
         reports::a_report_on_a_job_that_is_gone_changes_nothing,
+        reports::whoever_lost_a_job_to_another_claimer_changes_nothing,
         storms::arrivals_are_counted_by_chat_and_over_a_restart,
         storms::incidents_fold_into_the_storm_of_their_chat_while_it_is_fresh,
         storms::a_storm_counts_and_lists_the_worst_first,

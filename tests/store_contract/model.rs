@@ -48,7 +48,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// Runs random histories, each on a fresh database.
 pub(crate) fn random_histories_keep_the_promises<D: Database>(fresh: impl Fn() -> D) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     let histories = collection::vec(op(), 1..60);
     let result = runner.run(&histories, |history| {
@@ -184,9 +184,9 @@ impl<'a, D: Database> World<'a, D> {
         let claims = self.store().claim(now, until, Appetite::of(limit)).await.unwrap();
         assert!(claims.len() <= limit);
         for claim in claims {
-            let before = self.held.iter().position(|held| held.claim.id == claim.id);
-            let was_put_back = self.put_back.contains(&claim.id);
-            self.put_back.retain(|id| *id != claim.id);
+            let before = self.held.iter().position(|held| held.claim.ticket.job == claim.ticket.job);
+            let was_put_back = self.put_back.contains(&claim.ticket.job);
+            self.put_back.retain(|id| *id != claim.ticket.job);
             assert!(was_put_back || claim.interrupted == before.is_some(), "{claim:?}");
             if let Some(before) = before.map(|nth| self.held.swap_remove(nth)) {
                 assert!(before.free_at <= self.second, "given out twice within a lease: {claim:?}");
@@ -229,7 +229,7 @@ impl<'a, D: Database> World<'a, D> {
             2 => JobEnd::PutBack { at: at(self.second + 5) },
             _ => JobEnd::Done,
         };
-        let mut report = Report { ..ended(claim.id, self.second, end) };
+        let mut report = Report { ..ended(claim.ticket, self.second, end) };
         let id = claim.incident.unwrap();
         if end == JobEnd::Done && matches!(claim.job, Job::Post { .. } | Job::Edit { .. }) {
             let shown_version = load(self.store(), id).await.version;
@@ -241,7 +241,7 @@ impl<'a, D: Database> World<'a, D> {
             return;
         }
         if matches!(end, JobEnd::PutBack { .. }) {
-            self.put_back.push(claim.id);
+            self.put_back.push(claim.ticket.job);
         }
         self.held.swap_remove(nth);
         let lane = self.lanes.get_mut(&(id, claim.job.to().unwrap().clone()));

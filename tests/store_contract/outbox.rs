@@ -38,7 +38,7 @@ pub(crate) async fn a_buzz_never_overtakes_its_card(db: &impl Database) {
     let card = claim_one(&*store, 0).await;
     assert_eq!(card.job, post(&to));
     assert!(claim(&*store, 1).await.is_empty(), "the buzz waits while the card is on its way");
-    store.report(ended(card.id, 1, JobEnd::Retry { at: at(5), holds_lane: true })).await.unwrap();
+    store.report(ended(card.ticket, 1, JobEnd::Retry { at: at(5), holds_lane: true })).await.unwrap();
     assert!(claim(&*store, 2).await.is_empty(), "and while it is tried again");
     let card = claim_one(&*store, 5).await;
     done(&*store, &card, 6).await;
@@ -64,8 +64,8 @@ pub(crate) async fn a_claimed_job_is_given_out_again_only_after_its_lease(db: &i
     let second = claim_one(&*store, 10).await;
     assert_eq!((first.attempts, first.interrupted), (0, false));
     assert_eq!((second.attempts, second.interrupted), (1, true));
-    assert_eq!((second.id, second.uuid), (first.id, first.uuid));
-    store.report(ended(second.id, 11, JobEnd::Retry { at: at(12), holds_lane: true })).await.unwrap();
+    assert_eq!((second.ticket.job, second.uuid), (first.ticket.job, first.uuid));
+    store.report(ended(second.ticket, 11, JobEnd::Retry { at: at(12), holds_lane: true })).await.unwrap();
     let third = claim_one(&*store, 12).await;
     assert_eq!((third.attempts, third.interrupted), (2, false), "it was reported");
 }
@@ -81,7 +81,7 @@ pub(crate) async fn a_claim_of_a_dead_process_shows_as_interrupted(db: &impl Dat
         again.iter().map(|c| (c.attempts, c.interrupted)).collect::<Vec<_>>(),
         [(1, true), (0, false)]
     );
-    assert_eq!((again[0].id, again[0].uuid), (first.id, first.uuid));
+    assert_eq!((again[0].ticket.job, again[0].uuid), (first.ticket.job, first.uuid));
     assert_ne!(again[0].uuid, again[1].uuid);
 }
 
@@ -133,7 +133,7 @@ pub(crate) async fn edits_fold_and_wait_for_their_card(db: &impl Database) {
     assert!(claim(&*store, 1).await.is_empty(), "nothing to edit yet");
     let shown = super::support::card(&to, 1);
     store
-        .report(larkhorn::store::Report { card: Some(shown), ..ended(card.id, 1, JobEnd::Done) })
+        .report(larkhorn::store::Report { card: Some(shown), ..ended(card.ticket, 1, JobEnd::Done) })
         .await
         .unwrap();
     let only = claim_one(&*store, 1).await;
@@ -185,7 +185,7 @@ pub(crate) async fn a_fold_does_not_shorten_a_back_off(db: &impl Database) {
     touch(&*store, id, 2).await;
     assert_eq!(store.next_job_at().await.unwrap(), Some(at(2)), "the earlier time counts");
     let failed = claim_one(&*store, 2).await;
-    store.report(ended(failed.id, 3, JobEnd::Retry { at: at(60), holds_lane: true })).await.unwrap();
+    store.report(ended(failed.ticket, 3, JobEnd::Retry { at: at(60), holds_lane: true })).await.unwrap();
     touch(&*store, id, 4).await;
     assert_eq!(store.next_job_at().await.unwrap(), Some(at(60)), "Feishu asked us to wait");
 }
@@ -210,12 +210,12 @@ pub(crate) async fn a_job_put_off_without_holding_its_lane_lets_the_next_one_go(
     let to = chat("oc_1");
     open_with(&*store, "g", vec![post(&to), buzz(&to, Urgent::Phone)]).await;
     let card = claim_one(&*store, 0).await;
-    store.report(ended(card.id, 1, JobEnd::Retry { at: at(60), holds_lane: false })).await.unwrap();
+    store.report(ended(card.ticket, 1, JobEnd::Retry { at: at(60), holds_lane: false })).await.unwrap();
     let call = claim_one(&*store, 1).await;
     assert_eq!(call.job, buzz(&to, Urgent::Phone), "a card that cannot be posted holds up no call");
     done(&*store, &call, 2).await;
     assert!(claim(&*store, 59).await.is_empty());
-    assert_eq!(claim_one(&*store, 60).await.id, card.id);
+    assert_eq!(claim_one(&*store, 60).await.ticket.job, card.ticket.job);
 }
 
 pub(crate) async fn what_goes_before_a_buzz_is_as_urgent_as_the_buzz(db: &impl Database) {
@@ -234,7 +234,7 @@ pub(crate) async fn a_post_put_off_beside_its_lane_is_not_doubled(db: &impl Data
     let to = chat("oc_1");
     let id = open_with(&*store, "g", vec![post(&to)]).await;
     let first = claim_one(&*store, 0).await;
-    store.report(ended(first.id, 1, JobEnd::Retry { at: at(60), holds_lane: false })).await.unwrap();
+    store.report(ended(first.ticket, 1, JobEnd::Retry { at: at(60), holds_lane: false })).await.unwrap();
     let more = || async {
         let jobs = vec![new_job(post(&to))];
         store.commit(commit(2, vec![Change { jobs, ..change(load(&*store, id).await) }])).await.unwrap();
@@ -309,14 +309,17 @@ pub(crate) async fn a_job_that_was_put_back_is_as_it_was(db: &impl Database) {
     let to = chat("oc_1");
     open_with(&*store, "g", vec![post(&to), buzz(&to, Urgent::Phone)]).await;
     let first = claim_one(&*store, 0).await;
-    store.report(ended(first.id, 1, JobEnd::PutBack { at: at(3) })).await.unwrap();
+    store.report(ended(first.ticket, 1, JobEnd::PutBack { at: at(3) })).await.unwrap();
     assert_eq!(store.next_job_at().await.unwrap(), Some(at(3)), "and the buzz goes on waiting for it");
     assert!(claim(&*store, 2).await.is_empty());
     let again = claim_one(&*store, 3).await;
-    assert_eq!((again.id, again.uuid, again.attempts, again.interrupted), (first.id, first.uuid, 0, false));
+    assert_eq!(
+        (again.ticket.job, again.uuid, again.attempts, again.interrupted),
+        (first.ticket.job, first.uuid, 0, false)
+    );
     // Nobody reports: what came of it is unknown, and stays so when it is put back.
     let unsure = claim_one(&*store, 13).await;
-    store.report(ended(unsure.id, 13, JobEnd::PutBack { at: at(14) })).await.unwrap();
+    store.report(ended(unsure.ticket, 13, JobEnd::PutBack { at: at(14) })).await.unwrap();
     let still = claim_one(&*store, 14).await;
     assert_eq!((still.attempts, still.interrupted), (1, true));
 }

@@ -31,7 +31,7 @@ async fn work(store: &dyn Store, second: i64, outcomes: &[(&str, PinState)]) {
     let claimed = claim_one(store, second).await;
     assert_eq!(claimed.job, Job::Pin { to: chat("oc_1") });
     let pins = outcomes.iter().map(|(name, state)| (person(name), *state)).collect();
-    store.report(Report { pins, ..ended(claimed.id, second, JobEnd::Done) }).await.unwrap();
+    store.report(Report { pins, ..ended(claimed.ticket, second, JobEnd::Done) }).await.unwrap();
 }
 
 pub(crate) async fn people_are_wanted_as_long_as_one_incident_wants_them(db: &impl Database) {
@@ -75,7 +75,7 @@ pub(crate) async fn a_change_of_pins_while_they_are_worked_on_runs_again(db: &im
     put(&*store, releasing(held)).await;
     assert!(claim(&*store, 1).await.is_empty(), "one at a time");
     let on = vec![(person("lin"), PinState::On)];
-    store.report(Report { pins: on, ..ended(running.id, 2, JobEnd::Done) }).await.unwrap();
+    store.report(Report { pins: on, ..ended(running.ticket, 2, JobEnd::Done) }).await.unwrap();
     assert_eq!(now(&*store).await, pins(&[], &["lin"]));
     work(&*store, 2, &[("lin", PinState::Off)]).await;
     assert!(claim(&*store, 3).await.is_empty());
@@ -91,7 +91,7 @@ pub(crate) async fn reconciling_finds_every_place_that_differs(db: &impl Databas
         let on = vec![(person("mara"), PinState::On)];
         let settled = *claimed.job.to().unwrap() != chat("oc_2");
         let pins = if settled { on } else { Vec::new() };
-        store.report(Report { pins, ..ended(claimed.id, 1, JobEnd::Done) }).await.unwrap();
+        store.report(Report { pins, ..ended(claimed.ticket, 1, JobEnd::Done) }).await.unwrap();
     }
     assert_eq!(store.reconcile_pins(at(2)).await.unwrap(), 1);
     assert_eq!(store.reconcile_pins(at(2)).await.unwrap(), 1, "still one, and one job");
@@ -111,7 +111,7 @@ pub(crate) async fn an_unsure_pin_is_settled_after_a_crash(db: &impl Database) {
     let held = put(&*store, wanting(incident("a"), &["lin"])).await;
     let claimed = claim_one(&*store, 0).await;
     let unsure =
-        Report { pins: vec![(person("lin"), PinState::Unsure)], ..ended(claimed.id, 1, JobEnd::Held) };
+        Report { pins: vec![(person("lin"), PinState::Unsure)], ..ended(claimed.ticket, 1, JobEnd::Held) };
     store.report(unsure).await.unwrap();
     drop(store);
 

@@ -1,7 +1,7 @@
 //! What a report says is written down, all of it.
 
 use larkhorn::domain::{Happening, JobId, MessageId, TimelineEntry, Urgent};
-use larkhorn::store::{Backlog, JobEnd, Report};
+use larkhorn::store::{Backlog, JobEnd, Report, Ticket};
 
 use super::Database;
 use super::support::{
@@ -16,14 +16,14 @@ pub(crate) async fn a_retry_keeps_uuid_and_place_in_the_lane(db: &impl Database)
     let first = claim_one(&*store, 0).await;
     let sent = Some(MessageId("om_line".to_owned()));
     store
-        .report(Report { sent, ..ended(first.id, 1, JobEnd::Retry { at: at(7), holds_lane: true }) })
+        .report(Report { sent, ..ended(first.ticket, 1, JobEnd::Retry { at: at(7), holds_lane: true }) })
         .await
         .unwrap();
     drop(store);
     let store = db.open();
     assert!(claim(&*store, 6).await.is_empty());
     let again = claim_one(&*store, 7).await;
-    assert_eq!((again.id, again.uuid, again.attempts), (first.id, first.uuid, 1));
+    assert_eq!((again.ticket.job, again.uuid, again.attempts), (first.ticket.job, first.uuid, 1));
     assert_eq!(again.sent, Some(MessageId("om_line".to_owned())));
     assert!(!again.interrupted);
 }
@@ -33,7 +33,7 @@ pub(crate) async fn a_held_job_keeps_its_lease_and_what_was_sent(db: &impl Datab
     open_with(&*store, "g", vec![buzz(&chat("oc_1"), Urgent::Phone)]).await;
     let first = claim_one(&*store, 0).await;
     let sent = Some(MessageId("om_line".to_owned()));
-    store.report(Report { sent: sent.clone(), ..ended(first.id, 1, JobEnd::Held) }).await.unwrap();
+    store.report(Report { sent: sent.clone(), ..ended(first.ticket, 1, JobEnd::Held) }).await.unwrap();
     assert!(claim(&*store, 9).await.is_empty());
     drop(store);
     let store = db.open();
@@ -47,18 +47,21 @@ pub(crate) async fn an_edit_follows_a_card_that_shows_an_old_version(db: &impl D
     let id = open_with(&*store, "g", vec![post(&to)]).await;
     let claimed = claim_one(&*store, 0).await;
     touch(&*store, id, 1).await;
-    store.report(Report { card: Some(card(&to, 1)), ..ended(claimed.id, 2, JobEnd::Done) }).await.unwrap();
+    store
+        .report(Report { card: Some(card(&to, 1)), ..ended(claimed.ticket, 2, JobEnd::Done) })
+        .await
+        .unwrap();
     assert_eq!(store.card(id, to.clone()).await.unwrap(), Some(card(&to, 1)));
     assert_eq!(store.card(id, chat("oc_2")).await.unwrap(), None);
 
     let first = claim_one(&*store, 2).await;
     assert_eq!(first.job, edit(&to));
     touch(&*store, id, 3).await;
-    store.report(Report { card: Some(card(&to, 2)), ..ended(first.id, 4, JobEnd::Done) }).await.unwrap();
+    store.report(Report { card: Some(card(&to, 2)), ..ended(first.ticket, 4, JobEnd::Done) }).await.unwrap();
     let second = claim_one(&*store, 4).await;
     assert_eq!(second.job, edit(&to), "version 3 is not shown yet");
     touch(&*store, id, 5).await;
-    store.report(Report { card: Some(card(&to, 4)), ..ended(second.id, 6, JobEnd::Done) }).await.unwrap();
+    store.report(Report { card: Some(card(&to, 4)), ..ended(second.ticket, 6, JobEnd::Done) }).await.unwrap();
     assert!(claim(&*store, 6).await.is_empty(), "it was drawn after the change");
     assert_eq!(load(&*store, id).await.version, 4);
 }
@@ -68,7 +71,10 @@ pub(crate) async fn a_card_of_unknown_version_is_edited(db: &impl Database) {
     let to = chat("oc_1");
     open_with(&*store, "g", vec![post(&to)]).await;
     let claimed = claim_one(&*store, 0).await;
-    store.report(Report { card: Some(card(&to, 0)), ..ended(claimed.id, 1, JobEnd::Done) }).await.unwrap();
+    store
+        .report(Report { card: Some(card(&to, 0)), ..ended(claimed.ticket, 1, JobEnd::Done) })
+        .await
+        .unwrap();
     assert_eq!(claim_one(&*store, 1).await.job, edit(&to));
 }
 
@@ -98,7 +104,7 @@ pub(crate) async fn follow_ups_and_timeline_belong_to_the_same_incident(db: &imp
     let report = Report {
         timeline: vec![TimelineEntry { at: at(1), what: failed.clone() }],
         follow_ups: vec![new_job(post(&other)), new_job(post(&to))],
-        ..ended(claimed.id, 1, JobEnd::Done)
+        ..ended(claimed.ticket, 1, JobEnd::Done)
     };
     store.report(report).await.unwrap();
     let found = claim(&*store, 1).await;
@@ -127,10 +133,10 @@ pub(crate) async fn a_report_on_a_job_that_is_gone_changes_nothing(db: &impl Dat
     let late = Report {
         follow_ups: vec![new_job(post(&to))],
         card: Some(card(&to, 1)),
-        ..ended(claimed.id, 2, JobEnd::Retry { at: at(2), holds_lane: true })
+        ..ended(claimed.ticket, 2, JobEnd::Retry { at: at(2), holds_lane: true })
     };
     store.report(late).await.unwrap();
-    store.report(ended(JobId(99), 2, JobEnd::Done)).await.unwrap();
+    store.report(ended(Ticket { job: JobId(99), fence: 1 }, 2, JobEnd::Done)).await.unwrap();
     assert_eq!(store.card(id, to).await.unwrap(), None);
     let Backlog { outbox, .. } = store.backlog().await.unwrap();
     assert_eq!(outbox, 0);
@@ -144,7 +150,8 @@ pub(crate) async fn a_report_may_bring_the_deadline_forward_but_never_back(db: &
     let before = load(&*store, id).await;
     assert_eq!(before.standing.due_at, Some(at(60)));
     let edit = claim_one(&*store, 2).await;
-    let report = |second, due_by| Report { due_by: Some(at(due_by)), ..ended(edit.id, second, JobEnd::Held) };
+    let report =
+        |second, due_by| Report { due_by: Some(at(due_by)), ..ended(edit.ticket, second, JobEnd::Held) };
     store.report(report(3, 90)).await.unwrap();
     assert_eq!(load(&*store, id).await, before, "it was earlier");
     store.report(report(4, 30)).await.unwrap();
@@ -156,4 +163,22 @@ pub(crate) async fn a_report_may_bring_the_deadline_forward_but_never_back(db: &
     put(&*store, change(resolved(after, 6))).await;
     store.report(report(7, 8)).await.unwrap();
     assert_eq!(load(&*store, id).await.standing.due_at, None);
+}
+
+pub(crate) async fn whoever_lost_a_job_to_another_claimer_changes_nothing(db: &impl Database) {
+    let store = db.open();
+    let to = chat("oc_1");
+    let id = open_with(&*store, "g", vec![post(&to)]).await;
+    let slow = claim_one(&*store, 0).await;
+    let quick = claim_one(&*store, 10).await;
+    assert_eq!((quick.ticket.job, quick.ticket.fence), (slow.ticket.job, slow.ticket.fence + 1));
+    let late = Report { card: Some(card(&to, 1)), ..ended(slow.ticket, 11, JobEnd::Done) };
+    store.report(late).await.unwrap();
+    assert_eq!(store.card(id, to.clone()).await.unwrap(), None);
+    let intent = store.report(ended(slow.ticket, 11, JobEnd::Held)).await;
+    assert!(conflicts(&intent), "what it is about to do must not be done: {intent:?}");
+    let told = Report { card: Some(card(&to, 1)), ..ended(quick.ticket, 12, JobEnd::Done) };
+    store.report(told).await.unwrap();
+    assert!(store.card(id, to).await.unwrap().is_some());
+    assert_eq!(store.next_job_at().await.unwrap(), None);
 }

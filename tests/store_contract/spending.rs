@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use larkhorn::domain::{Allotment, IncidentId, JobId, Spent, Urgent, Used};
-use larkhorn::store::{JobEnd, Report, Spending, Store};
+use larkhorn::domain::{Allotment, IncidentId, Spent, Urgent, Used};
+use larkhorn::store::{JobEnd, Report, Spending, Store, Ticket};
 
 use crate::Database;
-use crate::support::{at, buzz, chat, claim_one, ended, open_with};
+use crate::support::{at, buzz, chat, claim, claim_one, conflicts, ended, open_with};
 
 fn names(people: &[&str]) -> Vec<String> {
     people.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn spending(job: JobId, incident: IncidentId, second: i64, people: &[&str]) -> Spending {
+fn spending(job: Ticket, incident: IncidentId, second: i64, people: &[&str]) -> Spending {
     let people = names(people);
-    Spending { job, incident, at: at(second), month_from: at(0), people, unspent: Vec::new() }
+    Spending { ticket: job, incident, at: at(second), month_from: at(0), people, unspent: Vec::new() }
 }
 
 /// Allots that channel to everybody; what was spent before.
@@ -39,7 +39,7 @@ async fn phones(store: &dyn Store) -> u32 {
 pub(crate) async fn a_buzz_is_spent_before_it_is_made_and_settled_by_the_report(db: &impl Database) {
     let store = db.open();
     let id = open_with(&*store, "g", vec![buzz(&chat("oc_1"), Urgent::Phone)]).await;
-    let job = claim_one(&*store, 0).await.id;
+    let job = claim_one(&*store, 0).await.ticket;
     let three = &["lin", "mara", "otto"];
     assert_eq!(spend(&*store, spending(job, id, 1, three), Urgent::Phone).await, Spent::new());
     assert_eq!(phones(&*store).await, 3);
@@ -55,7 +55,9 @@ pub(crate) async fn a_buzz_is_spent_before_it_is_made_and_settled_by_the_report(
     let end = JobEnd::Retry { at: at(4), holds_lane: false };
     store.report(Report { unspent: unspent.clone(), ..ended(job, 3, end) }).await.unwrap();
     assert_eq!(store.spent(at(0)).await.unwrap(), [(Urgent::Sms, 2)].into());
-    assert_eq!(claim_one(&*store, 5).await.id, job);
+    let again = claim_one(&*store, 5).await.ticket;
+    assert_eq!((again.job, again.fence), (job.job, job.fence + 1));
+    let job = again;
     store.report(Report { unspent: names(three), ..ended(job, 6, JobEnd::Done) }).await.unwrap();
     assert_eq!(store.spent(at(0)).await.unwrap(), [(Urgent::Sms, 2)].into(), "settled once is settled");
 }
@@ -63,11 +65,15 @@ pub(crate) async fn a_buzz_is_spent_before_it_is_made_and_settled_by_the_report(
 pub(crate) async fn what_was_not_reported_is_spent_for_good(db: &impl Database) {
     let store = db.open();
     let id = open_with(&*store, "g", vec![buzz(&chat("oc_1"), Urgent::Phone)]).await;
-    let job = claim_one(&*store, 0).await.id;
+    let job = claim_one(&*store, 0).await.ticket;
     spend(&*store, spending(job, id, 1, &["lin"]), Urgent::Phone).await;
     drop(store);
     let store = db.open();
-    assert!(claim_one(&*store, 2).await.interrupted);
+    let again = claim_one(&*store, 2).await;
+    assert!(again.interrupted);
+    let late = store.spend(spending(job, id, 2, &["lin"]), Box::new(|_| panic!("nobody asks"))).await;
+    assert!(conflicts(&late), "whoever was taken for dead must not call");
+    let job = again.ticket;
     let before = spend(&*store, spending(job, id, 3, &["lin"]), Urgent::Phone).await;
     assert_eq!(before[&Urgent::Phone].month, 1);
     store.report(Report { unspent: names(&["lin"]), ..ended(job, 4, JobEnd::Done) }).await.unwrap();
@@ -79,7 +85,7 @@ pub(crate) async fn counts_are_of_the_month_the_incident_and_each_persons_hour(d
     let mut ids = Vec::new();
     for (group, second) in [("a", 0), ("b", 3_000)] {
         let id = open_with(&*store, group, vec![buzz(&chat("oc_1"), Urgent::Phone)]).await;
-        let job = claim_one(&*store, second).await.id;
+        let job = claim_one(&*store, second).await.ticket;
         spend(&*store, spending(job, id, second, &["lin", "mara"]), Urgent::Phone).await;
         store.report(ended(job, second, JobEnd::Done)).await.unwrap();
         ids.push(id);
@@ -88,7 +94,8 @@ pub(crate) async fn counts_are_of_the_month_the_incident_and_each_persons_hour(d
         let person_hour = hour.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
         Used { month, incident, person_hour }
     };
-    let job = JobId(1_000);
+    open_with(&*store, "c", vec![buzz(&chat("oc_1"), Urgent::Phone)]).await;
+    let job = claim_one(&*store, 3_000).await.ticket;
     let seen =
         |spending| async { spend(&*store, spending, Urgent::App).await.remove(&Urgent::Phone).unwrap() };
     let asked = |incident, second| spending(job, incident, second, &["lin"]);
@@ -104,7 +111,11 @@ pub(crate) async fn counts_are_of_the_month_the_incident_and_each_persons_hour(d
 
 pub(crate) async fn many_at_once_never_pass_the_limit(db: &impl Database) {
     let store: Arc<dyn Store> = Arc::from(db.open());
-    let spenders = (1..=40).map(|job| {
+    let buzzes = (0..40).map(|n| buzz(&chat(&format!("oc_{n}")), Urgent::Phone)).collect();
+    let id = open_with(&*store, "g", buzzes).await;
+    let claims = claim(&*store, 0).await;
+    assert_eq!(claims.len(), 40);
+    let spenders = claims.into_iter().map(|claim| {
         let store = Arc::clone(&store);
         async move {
             let decide = |spent: &Spent| {
@@ -113,7 +124,7 @@ pub(crate) async fn many_at_once_never_pass_the_limit(db: &impl Database) {
                 let people = names(&["lin"]);
                 Allotment { urgent, people, quieter: [].into(), held_back: [].into() }
             };
-            let asked = spending(JobId(job), IncidentId(job), 1, &["lin"]);
+            let asked = spending(claim.ticket, id, 1, &["lin"]);
             store.spend(asked, Box::new(decide)).await.unwrap().1.urgent
         }
     });
@@ -124,6 +135,8 @@ pub(crate) async fn many_at_once_never_pass_the_limit(db: &impl Database) {
 
 pub(crate) async fn what_is_decided_to_be_free_costs_nothing(db: &impl Database) {
     let store = db.open();
-    spend(&*store, spending(JobId(1), IncidentId(1), 1, &["lin"]), Urgent::App).await;
+    let id = open_with(&*store, "g", vec![buzz(&chat("oc_1"), Urgent::Phone)]).await;
+    let job = claim_one(&*store, 0).await.ticket;
+    spend(&*store, spending(job, id, 1, &["lin"]), Urgent::App).await;
     assert_eq!(store.spent(at(0)).await.unwrap(), [].into());
 }

@@ -80,7 +80,7 @@ pub(crate) async fn a_storm_has_one_job_that_follows_its_incidents(db: &impl Dat
     touch(store, first, 1).await;
     let posted = Card { posted_at: at(2), ..card(&chat("oc_1"), 0) };
     let message = posted.message.clone();
-    store.report(Report { card: Some(posted), ..ended(job.id, 2, JobEnd::Done) }).await.unwrap();
+    store.report(Report { card: Some(posted), ..ended(job.ticket, 2, JobEnd::Done) }).await.unwrap();
     assert_eq!(store.storm(storm, 0).await.unwrap().unwrap().card, Some((message.clone(), at(2))));
     assert_eq!(store.folded(first, chat("oc_1")).await.unwrap().unwrap().message, Some(message));
     assert_eq!(store.card(first, chat("oc_1")).await.unwrap(), None, "it is the storm's");
@@ -101,16 +101,16 @@ pub(crate) async fn whoever_begins_to_ring_is_found_until_that_is_forgotten(db: 
         let people = vec!["lin".to_owned()];
         store.ring(job, people, urgent, at(since), at(now)).await.unwrap().remove(0)
     };
-    assert_eq!(ring(one.id, Urgent::Sms, -30, 0).await, None);
-    assert_eq!(ring(one.id, Urgent::Sms, -30, 1).await, None, "its own does not count");
-    let found = ring(two.id, Urgent::App, -29, 1).await.unwrap();
+    assert_eq!(ring(one.ticket, Urgent::Sms, -30, 0).await, None);
+    assert_eq!(ring(one.ticket, Urgent::Sms, -30, 1).await, None, "its own does not count");
+    let found = ring(two.ticket, Urgent::App, -29, 1).await.unwrap();
     assert_eq!((found.incident, found.urgent, found.at, found.accepted), (id, Urgent::Sms, at(1), false));
-    assert_eq!(ring(two.id, Urgent::Phone, -29, 1).await, None, "louder than that");
+    assert_eq!(ring(two.ticket, Urgent::Phone, -29, 1).await, None, "louder than that");
     let accepted = vec![("lin".to_owned(), Urgent::App)];
-    store.report(Report { rang: accepted, ..ended(one.id, 2, JobEnd::Done) }).await.unwrap();
-    let found = ring(two.id, Urgent::App, -28, 2).await.unwrap();
+    store.report(Report { rang: accepted, ..ended(one.ticket, 2, JobEnd::Done) }).await.unwrap();
+    let found = ring(two.ticket, Urgent::App, -28, 2).await.unwrap();
     assert_eq!((found.urgent, found.accepted), (Urgent::App, true), "as loud as it was in the end");
-    assert_eq!(ring(two.id, Urgent::App, 1, 31).await, None, "that was long ago");
+    assert_eq!(ring(two.ticket, Urgent::App, 1, 31).await, None, "that was long ago");
 }
 
 pub(crate) async fn a_ring_that_came_to_nothing_is_forgotten(db: &impl Database) {
@@ -123,12 +123,12 @@ pub(crate) async fn a_ring_that_came_to_nothing_is_forgotten(db: &impl Database)
         let people = vec!["lin".to_owned(), "mara".to_owned()];
         store.ring(job, people, Urgent::App, at(-30), at(0)).await.unwrap()
     };
-    assert_eq!(ring(one.id).await, [None, None]);
-    store.report(ended(one.id, 1, JobEnd::Held)).await.unwrap();
-    assert!(ring(two.id).await.iter().all(Option::is_some), "it is still at it");
+    assert_eq!(ring(one.ticket).await, [None, None]);
+    store.report(ended(one.ticket, 1, JobEnd::Held)).await.unwrap();
+    assert!(ring(two.ticket).await.iter().all(Option::is_some), "it is still at it");
     let accepted = vec![("lin".to_owned(), Urgent::App)];
-    store.report(Report { rang: accepted, ..ended(one.id, 1, JobEnd::Done) }).await.unwrap();
-    let found = ring(two.id).await;
+    store.report(Report { rang: accepted, ..ended(one.ticket, 1, JobEnd::Done) }).await.unwrap();
+    let found = ring(two.ticket).await;
     assert!(found[0].is_some() && found[1].is_none(), "{found:?}");
 }
 
@@ -138,13 +138,13 @@ pub(crate) async fn a_job_that_stands_aside_is_as_it_was_and_holds_up_nobody(db:
     let to = chat("oc_1");
     open_with(store, "a", vec![buzz(&to, Urgent::App), buzz(&to, Urgent::Phone)]).await;
     let first = claim_one(store, 0).await;
-    store.report(ended(first.id, 1, JobEnd::StandAside { at: at(30) })).await.unwrap();
+    store.report(ended(first.ticket, 1, JobEnd::StandAside { at: at(30) })).await.unwrap();
     let louder = claim_one(store, 1).await;
-    assert_ne!(louder.id, first.id);
+    assert_ne!(louder.ticket.job, first.ticket.job);
     done(store, &louder, 2).await;
     let again = claim_one(store, 30).await;
     assert_eq!(
-        (again.id, again.uuid, again.attempts, again.created_at),
-        (first.id, first.uuid, 0, first.created_at)
+        (again.ticket.job, again.uuid, again.attempts, again.created_at),
+        (first.ticket.job, first.uuid, 0, first.created_at)
     );
 }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use larkhorn::domain::{
     Alert, AlertStatus, ChatId, Contact, Days, Destination, Fingerprint, Hours, Incident, IncidentId,
-    IncidentKey, Job, JobId, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Ranks, Response,
+    IncidentKey, Job, Labels, Ladder, Member, MemberState, MessageId, Person, Policy, Ranks, Response,
     Severity, SourceKind, Standing, Step, Target, Urgent, When, Window,
 };
 use larkhorn::store::{
     Appetite, Card, Change, Claim, Commit, HeldAlert, JobEnd, NewDelivery, NewJob, PinChange, Report, Store,
-    StoreError,
+    StoreError, Ticket,
 };
 
 /// `second` seconds into the story.
@@ -214,25 +214,13 @@ pub(crate) fn kinds(claims: &[Claim]) -> Vec<&'static str> {
 }
 
 /// A report that says nothing but how the job ended.
-pub(crate) fn ended(job: JobId, second: i64, end: JobEnd) -> Report {
-    Report {
-        job,
-        at: at(second),
-        end,
-        sent: None,
-        due_by: None,
-        rang: Vec::new(),
-        card: None,
-        pins: Vec::new(),
-        timeline: Vec::new(),
-        unspent: Vec::new(),
-        follow_ups: Vec::new(),
-    }
+pub(crate) fn ended(ticket: Ticket, second: i64, end: JobEnd) -> Report {
+    Report::of(ticket, at(second), end)
 }
 
 /// Reports a job as done.
 pub(crate) async fn done(store: &dyn Store, claim: &Claim, second: i64) {
-    store.report(ended(claim.id, second, JobEnd::Done)).await.unwrap();
+    store.report(ended(claim.ticket, second, JobEnd::Done)).await.unwrap();
 }
 
 /// A card that shows that version.
@@ -244,7 +232,7 @@ pub(crate) fn card(to: &Destination, shown_version: u64) -> Card {
 pub(crate) async fn posted(store: &dyn Store, group: &str, to: &Destination) -> IncidentId {
     let id = open_with(store, group, vec![post(to)]).await;
     let claim = claim_one(store, 0).await;
-    let report = Report { card: Some(card(to, 1)), ..ended(claim.id, 1, JobEnd::Done) };
+    let report = Report { card: Some(card(to, 1)), ..ended(claim.ticket, 1, JobEnd::Done) };
     store.report(report).await.unwrap();
     id
 }

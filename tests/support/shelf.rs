@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use larkhorn::domain::{
-    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, JobId, Phase, RecordedEntry, Spent,
-    StormId, Urgent,
+    Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, Phase, RecordedEntry, Spent, StormId,
+    Urgent,
 };
 use larkhorn::store::{
     Appetite, Backlog, Card, Claim, Commit, Decide, Delivery, DirectoryEntry, Folded, HeldAlert, InboxId,
-    Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm,
+    Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm, Ticket,
 };
 
 /// What is on the shelf.
@@ -167,12 +167,30 @@ impl Store for Shelf {
 
     async fn ring(
         &self,
-        _: JobId,
+        _: Ticket,
         _: Vec<String>,
         _: Urgent,
         _: Timestamp,
         _: Timestamp,
     ) -> Result<Vec<Option<Ring>>, StoreError> {
+        unused()
+    }
+
+    async fn journal(
+        &self,
+        _: Option<InboxId>,
+        _: Timestamp,
+        _: usize,
+        _: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        unused()
+    }
+
+    async fn forget(&self, _: Timestamp, _: usize) -> Result<u64, StoreError> {
+        unused()
+    }
+
+    async fn size_bytes(&self) -> Result<u64, StoreError> {
         unused()
     }
 

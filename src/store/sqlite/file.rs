@@ -75,6 +75,26 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Opens a file that another process may have in use, to read what is committed.
+pub(super) fn visitor(path: &Path) -> Result<Connection, StoreError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .open(path)
+        .map_err(|e| refused(path, format_args!("it cannot be read: {e}")))?;
+    inspect(path, &mut file)?;
+    drop(file);
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|e| refused(path, e))?;
+    admit(path, &conn)?;
+    Ok(conn)
+}
+
+/// Makes a file of that name for its owner alone, unless there is one.
+pub(super) fn create_new(path: &Path) -> Result<File, StoreError> {
+    private(OpenOptions::new().write(true).create_new(true))
+        .open(path)
+        .map_err(|e| StoreError::Unavailable(format!("the file {} cannot be made: {e}", path.display())))
+}
+
 /// Opens the file for writing, creating and migrating it as needed.
 pub(super) fn writer(path: &Path, _lock: &Lock) -> Result<Connection, StoreError> {
     // Opened with a mode, because SQLite would let everybody read it.
@@ -183,6 +203,8 @@ fn admit(path: &Path, conn: &Connection) -> Result<(), StoreError> {
 }
 
 fn prepare(conn: &mut Connection) -> Result<(), StoreError> {
+    // Counts for a new file only: an older one keeps its room for later rows.
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::Unavailable(format!(
@@ -236,7 +258,7 @@ mod tests {
                 "another application",
             ),
             ("wal.db", Some("PRAGMA journal_mode = WAL; CREATE TABLE dashboard (id)"), "another application"),
-            ("newer.db", Some(newer.as_str()), "schema is version 99, this larkhorn knows up to 1"),
+            ("newer.db", Some(newer.as_str()), "schema is version 99, this larkhorn knows up to 2"),
         ];
         let folder = folder();
         for (name, sql, expected) in cases {

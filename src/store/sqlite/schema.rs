@@ -8,10 +8,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::file::APPLICATION_ID;
 use crate::store::StoreError;
 
-const MIGRATIONS: [(i32, &str); 1] = [(1, include_str!("migrations/0001_initial.sql"))];
+const MIGRATIONS: [(i32, &str); 2] =
+    [(1, include_str!("migrations/0001_initial.sql")), (2, include_str!("migrations/0002_replicas.sql"))];
 
 /// The version that this release reads and writes.
-pub(super) const LATEST: i32 = 1;
+pub(super) const LATEST: i32 = 2;
 
 /// Brings a database to [`LATEST`]. One that is newer is the caller's to refuse.
 pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
@@ -36,11 +37,13 @@ mod tests {
         ChatId, Contact, Destination, Fingerprint, IncidentId, IncidentKey, Job, Ladder, Listing,
         MemberState, Person, Urgent,
     };
-    use crate::store::sqlite::{Retention, SqliteStore, claims, outbox};
+    use crate::store::sql::{claims, outbox};
+    use crate::store::sqlite::{Retention, SqliteStore};
     use crate::store::{Appetite, Lookup, Store};
 
     /// What a release with that schema wrote.
-    const SAMPLES: [(i32, &str); 1] = [(1, include_str!("migrations/0001_sample.sql"))];
+    const SAMPLES: [(i32, &str); 2] =
+        [(1, include_str!("migrations/0001_sample.sql")), (2, include_str!("migrations/0002_sample.sql"))];
 
     #[test]
     fn every_migration_has_its_number_and_a_sample_before_the_next() {
@@ -125,10 +128,12 @@ mod tests {
         let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
         let plan = |conn: &Connection| {
             let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", claims::READY))?;
-            let steps = explain.query_map([""], |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
+            let steps = explain
+                .query_map(params!["", 0, 0, 1], |row| row.get(3))?
+                .collect::<Result<Vec<String>, _>>()?;
             Ok(steps.join("; "))
         };
-        let plan = store.readers.read(plan).await.unwrap();
+        let plan = store.backend.readers.read(plan).await.unwrap();
         assert!(plan.contains("COVERING INDEX outbox_ready") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 
@@ -143,7 +148,7 @@ mod tests {
                 explain.query_map(params!["", 1], |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
             Ok(steps.join("; "))
         };
-        let plan = store.readers.read(plan).await.unwrap();
+        let plan = store.backend.readers.read(plan).await.unwrap();
         assert!(plan.starts_with("SEARCH"), "{plan}");
     }
 }

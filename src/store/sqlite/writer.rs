@@ -1,83 +1,32 @@
 //! The one thread that writes.
 //!
-//! Commands from everywhere queue up; the writer takes what has gathered, up
-//! to [`BATCH`], and carries it out in one transaction, so that one sync of
-//! the disk serves many (crates.md §2: 27 times the throughput at 2 ms per sync).
+//! It takes the commands that have gathered, up to [`BATCH`], and carries them out in
+//! one transaction ([`commands`](crate::store::sql::commands)).
 //!
 //! # Invariants
 //!
-//! * Nobody is answered `Ok` before COMMIT has returned.
 //! * A command that fails, or panics, is undone alone, by its savepoint. When the
 //!   transaction as a whole is lost (disk full), every command of it fails
 //!   with [`StoreError::Unavailable`]; the next batch tries anew.
-//! * A caller that stops waiting changes nothing: what was queued is carried out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::checkpoint::Checkpointer;
 use super::file::Lock;
 use crate::store::StoreError;
-
-/// Commands per transaction, at most.
-const BATCH: usize = 256;
-/// Commands that may queue before callers have to wait.
-const QUEUE: usize = 1024;
+use crate::store::sql::commands::{BATCH, Batch, Command, Commands};
 
 /// The callers' end of the writer. Dropping it carries out what is queued,
 /// empties the write-ahead log into the database and frees the file.
 pub(super) struct Writer {
-    commands: Option<mpsc::Sender<Box<dyn Command>>>,
+    commands: Option<Commands<Connection>>,
     thread: Option<JoinHandle<()>>,
     path: Arc<str>,
-}
-
-/// A piece of work and the caller who waits for it.
-trait Command: Send {
-    /// Does it; whether its changes are to be kept.
-    fn run(&mut self, conn: &Connection) -> bool;
-    /// Undone because it panicked.
-    fn panicked(&mut self);
-    /// Answers the caller. `lost`: why the transaction was not committed.
-    fn answer(self: Box<Self>, lost: Option<&str>);
-}
-
-struct Call<T, F> {
-    work: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    caller: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Command for Call<T, F>
-where
-    T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
-{
-    fn run(&mut self, conn: &Connection) -> bool {
-        self.outcome = self.work.take().map(|work| work(conn));
-        matches!(self.outcome, Some(Ok(_)))
-    }
-
-    fn panicked(&mut self) {
-        self.outcome =
-            Some(Err(StoreError::Unavailable("a bug: the command panicked and was undone".to_owned())));
-    }
-
-    fn answer(self: Box<Self>, lost: Option<&str>) {
-        let answer = match (self.outcome, lost) {
-            (Some(Err(error)), _) => Err(error),
-            (_, Some(reason)) => Err(StoreError::Unavailable(reason.to_owned())),
-            (Some(done), None) => done,
-            (None, None) => Err(StoreError::Unavailable("the command was not carried out".to_owned())),
-        };
-        if self.caller.send(answer).is_err() {
-            tracing::trace!("a caller of the store has gone away");
-        }
-    }
 }
 
 impl Writer {
@@ -88,13 +37,13 @@ impl Writer {
         path: Arc<str>,
         checkpointer: Checkpointer,
     ) -> Result<Self, StoreError> {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (commands, receiver) = Commands::queue();
         let worker = Worker { conn, checkpointer, commands: receiver, path: Arc::clone(&path), _lock: lock };
         let thread = Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || worker.work())
             .map_err(|e| StoreError::Unavailable(format!("cannot start the store's writer: {e}")))?;
-        Ok(Self { commands: Some(sender), thread: Some(thread), path })
+        Ok(Self { commands: Some(commands), thread: Some(thread), path })
     }
 
     /// Has `work` carried out in a transaction; returns when that is synced.
@@ -103,12 +52,9 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (caller, answer) = oneshot::channel();
-        let command: Box<dyn Command> = Box::new(Call { work: Some(work), outcome: None, caller });
         let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
         let commands = self.commands.as_ref().ok_or_else(gone)?;
-        commands.send(command).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?.map_err(|error| error.at(&self.path))
+        commands.call(work).await.map_err(|error| error.at(&self.path))
     }
 }
 
@@ -125,7 +71,7 @@ impl Drop for Writer {
 struct Worker {
     conn: Connection,
     checkpointer: Checkpointer,
-    commands: mpsc::Receiver<Box<dyn Command>>,
+    commands: mpsc::Receiver<Box<dyn Command<Connection>>>,
     path: Arc<str>,
     _lock: Lock,
 }
@@ -146,7 +92,7 @@ impl Worker {
         self.checkpointer.finish(&self.conn);
     }
 
-    fn transact(&self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
+    fn transact(&self, batch: &mut Batch<Connection>) -> Result<(), StoreError> {
         self.statement("BEGIN IMMEDIATE")?;
         let result = batch
             .iter_mut()
@@ -160,7 +106,7 @@ impl Worker {
 
     /// Carries out one command under its savepoint. An error means that the
     /// whole transaction is lost.
-    fn step(&self, command: &mut dyn Command) -> Result<(), StoreError> {
+    fn step(&self, command: &mut dyn Command<Connection>) -> Result<(), StoreError> {
         self.statement("SAVEPOINT command")?;
         let keep = catch_unwind(AssertUnwindSafe(|| command.run(&self.conn))).unwrap_or_else(|_| {
             command.panicked();
@@ -209,14 +155,14 @@ mod tests {
             let values = select.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
             Ok(values)
         };
-        store.readers.read(read).await.unwrap()
+        store.backend.readers.read(read).await.unwrap()
     }
 
     /// Keeps the writer busy until `then` has queued its commands, so that
     /// they share a transaction.
     async fn together<T>(store: &SqliteStore, then: impl Future<Output = T>) -> T {
         let (go, gate) = std::sync::mpsc::channel::<()>();
-        let busy = store.writer.call(move |_| Ok(gate.recv().is_ok()));
+        let busy = store.backend.writer.call(move |_| Ok(gate.recv().is_ok()));
         let queued = async {
             tokio::task::yield_now().await;
             go.send(()).unwrap();
@@ -229,12 +175,12 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_fails_is_undone_alone() {
         let (_folder, store) = open();
-        let good = store.writer.call(|conn| insert(conn, "good"));
-        let bad = store.writer.call(|conn| {
+        let good = store.backend.writer.call(|conn| insert(conn, "good"));
+        let bad = store.backend.writer.call(|conn| {
             insert(conn, "bad")?;
             Err::<(), _>(StoreError::Conflict)
         });
-        let panicking = store.writer.call(|conn| -> Result<(), StoreError> {
+        let panicking = store.backend.writer.call(|conn| -> Result<(), StoreError> {
             insert(conn, "worse")?;
             panic!("a bug, for the test")
         });
@@ -248,8 +194,8 @@ mod tests {
     #[tokio::test]
     async fn when_the_commit_fails_nobody_is_told_otherwise() {
         let (_folder, store) = open();
-        let good = store.writer.call(|conn| insert(conn, "good"));
-        let spoiler = store.writer.call(|conn| {
+        let good = store.backend.writer.call(|conn| insert(conn, "good"));
+        let spoiler = store.backend.writer.call(|conn| {
             conn.execute_batch("PRAGMA defer_foreign_keys = ON")?;
             conn.execute("INSERT INTO pins_wanted VALUES (99, 'nowhere', 'nobody')", ())?;
             Ok(())
@@ -259,22 +205,22 @@ mod tests {
             assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
         }
         assert_eq!(values(&store).await, [""; 0]);
-        store.writer.call(|conn| insert(conn, "later")).await.unwrap();
+        store.backend.writer.call(|conn| insert(conn, "later")).await.unwrap();
         assert_eq!(values(&store).await, ["later"]);
     }
 
     #[tokio::test]
     async fn a_full_disk_refuses_and_heals() {
         let (_folder, store) = open();
-        store.writer.call(|conn| insert(conn, "before")).await.unwrap();
+        store.backend.writer.call(|conn| insert(conn, "before")).await.unwrap();
         let limit = |pages: i64| {
-            store.writer.call(move |conn| {
+            store.backend.writer.call(move |conn| {
                 Ok(conn.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?)
             })
         };
         limit(1).await.unwrap();
-        let small = store.writer.call(|conn| insert(conn, "small"));
-        let large = store.writer.call(|conn| insert(conn, &"x".repeat(100_000)));
+        let small = store.backend.writer.call(|conn| insert(conn, "small"));
+        let large = store.backend.writer.call(|conn| insert(conn, &"x".repeat(100_000)));
         let (small, large) = together(&store, join(small, large)).await;
         let why = large.unwrap_err().to_string();
         assert!(why.contains("full") && why.contains("larkhorn.db"), "{why}");
@@ -282,13 +228,13 @@ mod tests {
         assert!(kept.contains(&"before".to_owned()));
         assert_eq!(kept.contains(&"small".to_owned()), small.is_ok(), "the answer is the truth");
         limit(100_000).await.unwrap();
-        store.writer.call(|conn| insert(conn, &"y".repeat(100_000))).await.unwrap();
+        store.backend.writer.call(|conn| insert(conn, &"y".repeat(100_000))).await.unwrap();
     }
 
     #[tokio::test]
     async fn what_was_answered_survives_a_power_cut() {
         let (folder, store) = open();
-        store.writer.call(|conn| insert(conn, "kept")).await.unwrap();
+        store.backend.writer.call(|conn| insert(conn, "kept")).await.unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         for file in ["larkhorn.db", "larkhorn.db-wal"] {
             std::fs::copy(folder.path().join(file), elsewhere.path().join(file)).unwrap();
@@ -300,7 +246,8 @@ mod tests {
     #[tokio::test]
     async fn closing_carries_out_what_is_queued_and_empties_the_log() {
         let (folder, store) = open();
-        let queued = (0..300).map(|n| store.writer.call(move |conn| insert(conn, &format!("{n:03}"))));
+        let queued =
+            (0..300).map(|n| store.backend.writer.call(move |conn| insert(conn, &format!("{n:03}"))));
         for call in queued {
             tokio::select! {
                 biased;

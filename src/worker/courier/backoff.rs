@@ -46,7 +46,7 @@ pub(super) fn operator() -> SignedDuration {
 /// A number below `width` that differs from job to job and attempt to attempt,
 /// but not from run to run.
 fn spread_ms(claim: &Claim, width: i64) -> i64 {
-    let mixed = claim.id.0.wrapping_mul(31).wrapping_add(i64::from(claim.attempts).wrapping_mul(97));
+    let mixed = claim.ticket.job.0.wrapping_mul(31).wrapping_add(i64::from(claim.attempts).wrapping_mul(97));
     mixed.rem_euclid(width.max(1))
 }
 
@@ -57,10 +57,11 @@ mod tests {
 
     use super::*;
     use crate::domain::{ChatId, Destination, Job, JobId};
+    use crate::store::Ticket;
 
     fn claim(id: i64, attempts: u32) -> Claim {
         Claim {
-            id: JobId(id),
+            ticket: Ticket { job: JobId(id), fence: 1 },
             incident: None,
             job: Job::Pin { to: Destination::Chat(ChatId("oc_1".into())) },
             priority: 5,

@@ -36,8 +36,14 @@ impl Courier {
             return Ok(as_wanted());
         };
         let at = self.clock.now();
-        let spending =
-            Spending { job: buzz.claim.id, incident: id, at, month_from: at, people: known.names(), unspent };
+        let spending = Spending {
+            ticket: buzz.claim.ticket,
+            incident: id,
+            at,
+            month_from: at,
+            people: known.names(),
+            unspent,
+        };
         let allotted = purse.spend(incident, urgent, spending).await?;
         let later = allotted.quieter.iter().rev().filter_map(|(urgent, names)| {
             let people = known.named(names).into_iter().map(|(person, _)| person);

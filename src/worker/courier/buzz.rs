@@ -353,19 +353,7 @@ fn directly(buzz: &Buzz<'_>, people: impl Iterator<Item = Person>) -> Vec<(Job, 
 
 /// Remembers the line before it is urged.
 fn held(claim: &Claim, at: Timestamp, message: &MessageId) -> Report {
-    Report {
-        job: claim.id,
-        at,
-        end: JobEnd::Held,
-        sent: Some(message.clone()),
-        due_by: None,
-        rang: Vec::new(),
-        card: None,
-        pins: Vec::new(),
-        timeline: Vec::new(),
-        unspent: Vec::new(),
-        follow_ups: Vec::new(),
-    }
+    Report { sent: Some(message.clone()), ..claim.report(at, JobEnd::Held) }
 }
 
 /// There is nothing to hang the line on.

@@ -243,7 +243,7 @@ impl Courier {
         };
         let outcome = outcome.unwrap_or_else(|error| {
             // No job asks the store for anything after it has urged somebody.
-            tracing::error!(job = claim.id.0, kind = claim.job.kind(), %error, "the store failed a job");
+            tracing::error!(job = claim.ticket.job.0, kind = claim.job.kind(), %error, "the store failed a job");
             let at = self.clock.now().checked_add(STORE_PAUSE).unwrap_or(Timestamp::MAX);
             Outcome::retry(at, true)
         });
@@ -254,7 +254,7 @@ impl Courier {
     async fn write_down(&self, claim: &Claim, outcome: Outcome) {
         if let Err(error) = self.store.report(self.report(claim, outcome)).await {
             // The claim runs out and the job is found again, marked as interrupted.
-            tracing::error!(job = claim.id.0, kind = claim.job.kind(), %error, "what came of a job cannot be kept");
+            tracing::error!(job = claim.ticket.job.0, kind = claim.job.kind(), %error, "what came of a job cannot be kept");
         }
     }
 
@@ -266,10 +266,6 @@ impl Courier {
             NewJob { priority: job.priority(urgency), job, run_at }
         };
         Report {
-            job: claim.id,
-            at,
-            end: outcome.end,
-            sent: None,
             due_by: outcome.due_by,
             rang: rang(&outcome.timeline),
             card: outcome.card,
@@ -277,6 +273,7 @@ impl Courier {
             timeline: outcome.timeline.into_iter().map(|what| TimelineEntry { at, what }).collect(),
             unspent: outcome.unspent,
             follow_ups: outcome.follow_ups.into_iter().map(new_job).collect(),
+            ..claim.report(at, outcome.end)
         }
     }
 

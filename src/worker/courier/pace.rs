@@ -65,7 +65,7 @@ impl Courier {
         let claims = self.store.claim(now, lease_until, appetite).await?;
         let outrung = self.outrung(&claims);
         for claim in claims {
-            if outrung.contains(&claim.id) {
+            if outrung.contains(&claim.ticket.job) {
                 self.put_back(&claim, now.checked_add(UNDER_WAY).unwrap_or(Timestamp::MAX)).await;
                 continue;
             }
@@ -89,7 +89,10 @@ impl Courier {
     /// The client for the calls of a job.
     pub(super) fn client_for(&self, claim: &Claim) -> Client {
         let urgent = Urgent::of_priority(claim.priority);
-        claim.job.to().map_or_else(|| self.client.clone(), |to| self.client.for_job(claim.id, urgent, to))
+        claim
+            .job
+            .to()
+            .map_or_else(|| self.client.clone(), |to| self.client.for_job(claim.ticket.job, urgent, to))
     }
 
     /// Frees what was booked for the job when it is over, however it ends.

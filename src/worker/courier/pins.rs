@@ -76,19 +76,8 @@ impl Courier {
 
     /// Journals that a pin may exist, before it does: a crash leaves no orphan.
     fn unsure(&self, claim: &Claim, people: &[Person]) -> Report {
-        Report {
-            job: claim.id,
-            at: self.clock.now(),
-            end: JobEnd::Held,
-            sent: None,
-            due_by: None,
-            rang: Vec::new(),
-            card: None,
-            pins: people.iter().map(|p| (p.clone(), PinState::Unsure)).collect(),
-            timeline: Vec::new(),
-            unspent: Vec::new(),
-            follow_ups: Vec::new(),
-        }
+        let pins = people.iter().map(|p| (p.clone(), PinState::Unsure)).collect();
+        Report { pins, ..claim.report(self.clock.now(), JobEnd::Held) }
     }
 }
 

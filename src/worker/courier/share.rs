@@ -72,7 +72,7 @@ impl Courier {
         let now = self.clock.now();
         let since = now.checked_sub(span).unwrap_or(Timestamp::MIN);
         let names = buzz.people.iter().map(|person| person.name.clone()).collect();
-        let rings = self.store.ring(buzz.claim.id, names, buzz.urgent, since, now).await?;
+        let rings = self.store.ring(buzz.claim.ticket, names, buzz.urgent, since, now).await?;
         if buzz.claim.sent.is_some() {
             return Ok(everybody);
         }
@@ -100,7 +100,7 @@ impl Courier {
         let pages = || {
             claims.iter().filter_map(|claim| {
                 let Job::Buzz { people, urgent, .. } = &claim.job else { return None };
-                Some((claim.id, people, *urgent))
+                Some((claim.ticket.job, people, *urgent))
             })
         };
         for (_, people, urgent) in pages() {

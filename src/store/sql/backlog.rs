@@ -1,30 +1,30 @@
 //! What waits, counted.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use std::collections::BTreeMap;
 
-use super::heartbeats;
 use super::rows::{count, instant_opt};
+use super::{Db, heartbeats, values};
 use crate::domain::Phase;
 use crate::store::{Backlog, StoreError};
 
 /// Counts what waits, each from an index.
-pub(super) fn load(conn: &Connection) -> Result<Backlog, StoreError> {
-    let number = |sql: &str| -> Result<u64, StoreError> {
-        Ok(count(conn.prepare_cached(sql)?.query_row((), |row| row.get(0))?))
-    };
+pub(super) fn load(db: &dyn Db) -> Result<Backlog, StoreError> {
+    let number = |sql: &str| db.number(sql, values![]).map(count);
     let at = |sql: &str| {
-        let found: Option<Option<String>> =
-            conn.prepare_cached(sql)?.query_row((), |row| row.get(0)).optional()?;
-        instant_opt(found.flatten().as_deref())
+        let found = db.first(sql, values![], |row| instant_opt(row.text_opt(0)?))?;
+        Ok::<_, StoreError>(found.flatten())
     };
-    let mut incidents = conn.prepare_cached("SELECT COUNT(*) FROM incidents WHERE phase = ?1")?;
-    let open = Phase::ALL.into_iter().filter(|phase| *phase != Phase::Resolved);
-    let phases = open.map(|phase| {
-        Ok::<_, rusqlite::Error>((phase, count(incidents.query_row([phase.as_str()], |row| row.get(0))?)))
-    });
+    let mut incidents = BTreeMap::new();
+    for phase in Phase::ALL.into_iter().filter(|phase| *phase != Phase::Resolved) {
+        let open = db.number("SELECT COUNT(*) FROM incidents WHERE phase = ?1", values![phase.as_str()])?;
+        incidents.insert(phase, count(open));
+    }
     Ok(Backlog {
-        incidents: phases.collect::<Result<_, _>>()?,
+        incidents,
         inbox: number("SELECT COUNT(*) FROM inbox INDEXED BY inbox_waiting WHERE done = 0")?,
+        inbox_bytes: number(
+            "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM inbox INDEXED BY inbox_waiting WHERE done = 0",
+        )?,
         inbox_oldest: at(
             "SELECT received_at FROM inbox INDEXED BY inbox_waiting WHERE done = 0 ORDER BY id LIMIT 1",
         )?,
@@ -37,7 +37,7 @@ pub(super) fn load(conn: &Connection) -> Result<Backlog, StoreError> {
         next_due: at("SELECT min(due_at) FROM (
                  SELECT min(due_at) AS due_at FROM incidents INDEXED BY incidents_due
                  WHERE resolved_at IS NULL AND due_at IS NOT NULL
-                 UNION ALL SELECT min(due_at) FROM heartbeats WHERE due_at IS NOT NULL)")?,
-        heartbeats: heartbeats::last_seen(conn)?,
+                 UNION ALL SELECT min(due_at) FROM heartbeats WHERE due_at IS NOT NULL) AS deadlines")?,
+        heartbeats: heartbeats::last_seen(db)?,
     })
 }

@@ -1,6 +1,6 @@
 //! Domain values as columns and JSON, and back.
 //!
-//! The only place of this backend that knows the written form of a value.
+//! The only place that knows the written form of a value.
 //! What is written here is read by later releases: fields may be added with a
 //! default, never renamed or given another meaning without a migration.
 
@@ -21,7 +21,7 @@ pub(super) fn unreadable(what: &str, why: impl std::fmt::Display) -> StoreError 
 }
 
 /// The written form of an instant; see the head of `migrations/0001_initial.sql`.
-pub(super) fn stamp(at: Timestamp) -> String {
+pub(in crate::store) fn stamp(at: Timestamp) -> String {
     format!("{at:.9}")
 }
 
@@ -35,7 +35,7 @@ pub(super) fn instant_opt(text: Option<&str>) -> Result<Option<Timestamp>, Store
     text.map(instant).transpose()
 }
 
-/// A count or version as SQLite holds it; its range ends where no count ever gets.
+/// A count or version as databases hold it; its range ends where no count ever gets.
 pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -45,7 +45,7 @@ pub(super) fn count(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-/// A row limit as SQLite holds it.
+/// A row limit as databases hold it.
 pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
