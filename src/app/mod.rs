@@ -15,6 +15,7 @@
 
 mod clock;
 mod conversation;
+mod database;
 mod files;
 mod readiness;
 mod reload;
@@ -31,7 +32,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-pub use clock::SystemClock;
+pub use clock::{StoreClock, SystemClock};
 pub use files::{CheckedRules, read_rules};
 pub use trial::{Trial, send_test};
 
@@ -42,15 +43,16 @@ use crate::feishu::listening::Listener;
 use crate::feishu::{self, CallError, Cards, Client, ClientConfig};
 use crate::http;
 use crate::rules::RuleSet;
-use crate::settings::{Events, Settings, StoreUrl};
+use crate::settings::{Events, Settings};
 use crate::store::Store;
-use crate::store::sqlite::{Retention, SqliteStore};
+use crate::store::postgres::Wake;
 use crate::telemetry::Metrics;
 use crate::wire;
 use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
 use crate::worker::long_connection::{Line, LongConnection};
 use crate::worker::purse::Purse;
+use crate::worker::replicas::Replicas;
 use crate::worker::roll_call::RollCall;
 use crate::worker::self_check::{SelfCheck, Watcher};
 use crate::worker::sinks::Sinks;
@@ -69,7 +71,7 @@ pub struct Running {
     server_ended: JoinHandle<std::io::Result<()>>,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     reload: Arc<reload::FileReload>,
     line: Option<watch::Receiver<Line>>,
 }
@@ -86,7 +88,9 @@ struct Parts {
     sinks: Option<Arc<Sinks>>,
     watcher: Option<Watcher>,
     alertmanager: Option<alertmanager::Client>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
+    signals: Wake,
+    replicas: Replicas,
 }
 
 /// Starts a pager on the address of the settings.
@@ -115,7 +119,7 @@ pub async fn start_on(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Running> {
     listener.set_nonblocking(true)?;
-    let parts = Parts::prepare(settings, clock)?;
+    let parts = Parts::prepare(settings, clock).await?;
     let reconciled = parts.store.reconcile_pins(parts.clock.now()).await?;
     if reconciled > 0 {
         tracing::info!(places = reconciled, "pins differ from what is wanted; putting them right");
@@ -125,7 +129,7 @@ pub async fn start_on(
 
 impl Parts {
     /// Rules before the store, so that a mistake in them leaves no file behind.
-    fn prepare(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    async fn prepare(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         settings.feishu_required()?;
         let checked = read_rules(std::slice::from_ref(&settings.rules))?;
         for warning in &checked.warnings {
@@ -134,19 +138,25 @@ impl Parts {
         let cards = first_cards(&settings)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         metrics.reloaded(true);
+        let shared_clock = Arc::new(StoreClock::beside(clock));
+        let clock: Arc<dyn Clock> = shared_clock.clone();
         let counted = Counted::new(metrics.clone(), clock.clone());
         let reach = counted.reach.clone();
         let client = connect(&settings, counted)?;
         let sinks = settings.fallback.as_ref().map(Sinks::new).transpose()?.map(Arc::new);
         let watcher = watcher(&settings)?;
         let alertmanager = connect_alertmanager(&settings)?;
-        let StoreUrl::Sqlite(path) = &settings.store;
-        let store = SqliteStore::open(path, Retention::default())
-            .context("cannot open the store; store.url names its file")?;
+        let signals = Wake { inbox: Arc::new(Notify::new()), outbox: Arc::new(Notify::new()) };
+        let (store, wake) = (settings.store.clone(), signals.clone());
+        let store = tokio::task::spawn_blocking(move || database::open(&store, Some(wake))).await??;
+        let tune = Box::new(move |now| shared_clock.hear(now));
+        let replicas = Replicas::join(store.clone(), client.clone(), metrics.clone(), tune).await?;
         Ok(Self {
             rules: Arc::new(ArcSwap::from_pointee(checked.rules)),
             cards: Arc::new(ArcSwap::from_pointee(cards)),
-            store: Arc::new(store),
+            store,
+            signals,
+            replicas,
             settings,
             clock,
             metrics,
@@ -160,7 +170,7 @@ impl Parts {
 
     /// Engine and courier, with all that the settings give them.
     fn workers(&self, outbox_signal: Arc<Notify>, purse: &Purse) -> (Arc<Engine>, Arc<Courier>) {
-        let store: Arc<dyn Store> = self.store.clone();
+        let store = self.store.clone();
         let (rules, metrics, feishu) = (self.rules.clone(), self.metrics.clone(), &self.settings.feishu);
         let mut engine =
             Engine::new(store.clone(), rules, metrics.clone(), outbox_signal).speaking(feishu.locale);
@@ -181,9 +191,9 @@ impl Parts {
     fn run(self, listener: TcpListener) -> anyhow::Result<Running> {
         let addr = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let (inbox_signal, outbox_signal) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let Wake { inbox: inbox_signal, outbox: outbox_signal } = self.signals.clone();
         let store = self.store.clone();
-        let shared: Arc<dyn Store> = store.clone();
+        let (shared, part) = (store.clone(), self.replicas.part());
         let purse = Purse::new(
             shared.clone(),
             self.rules.clone(),
@@ -193,7 +203,8 @@ impl Parts {
         let roll_call =
             RollCall::new(shared.clone(), self.client.clone(), self.rules.clone(), self.metrics.clone());
         let (engine, courier) = self.workers(outbox_signal.clone(), &purse);
-        let Self { settings, clock, rules, cards, metrics, client, reach, sinks, watcher, .. } = self;
+        let Self { settings, clock, rules, cards, metrics, client, reach, sinks, watcher, replicas, .. } =
+            self;
         let conversation = Arc::new(conversation::Conversation {
             engine: engine.clone(),
             courier: courier.clone(),
@@ -211,9 +222,11 @@ impl Parts {
             .listening(line.clone())
             .counting(purse.clone())
             .with_sinks(sinks)
+            .one_of(part.clone())
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
+        let state_metrics = metrics.clone();
         let state = http::State {
             store: shared,
             reload: reload.clone(),
@@ -229,11 +242,21 @@ impl Parts {
         let server = http::serve(listener, state, http_workers())?;
         let handle = server.handle();
         let server_ended = tokio::spawn(server);
+        let keep_resolved = settings.store.keep_resolved;
         let mut workers = vec![
-            tokio::spawn(engine.clone().keep_reconciled(clock.clone(), stopped.clone())),
+            tokio::spawn(replicas.run(stopped.clone())),
+            tokio::spawn(database::keep_small(
+                store.clone(),
+                keep_resolved,
+                state_metrics,
+                clock.clone(),
+                part.clone(),
+                stopped.clone(),
+            )),
+            tokio::spawn(engine.clone().keep_reconciled(clock.clone(), part.clone(), stopped.clone())),
             tokio::spawn(purse.keep_told(clock.clone(), stopped.clone())),
             tokio::spawn(roll_call.run(clock.clone(), stopped.clone())),
-            tokio::spawn(engine.run(clock, inbox_signal, stopped.clone())),
+            tokio::spawn(engine.run(clock, inbox_signal, part, stopped.clone())),
             tokio::spawn(courier.run(outbox_signal, stopped.clone())),
             tokio::spawn(readiness.run(client, stopped.clone())),
             tokio::spawn(self_check.run(stopped.clone())),

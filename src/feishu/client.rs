@@ -15,7 +15,7 @@
 //! what an answer means in `verdict`; when to try again by the caller.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -118,6 +118,11 @@ impl Client {
         let pacer = Mutex::new(Pacer::new(Allowance::documented()));
         let inner = Inner { http, base, app_id, app_secret, tokens, pacer, observer };
         Ok(Self { inner: Arc::new(inner), errand: None })
+    }
+
+    /// From now on so many processes of the same app share what Feishu allows it.
+    pub fn share_among(&self, processes: u32) {
+        self.inner.pacer.lock().unwrap_or_else(PoisonError::into_inner).share_among(processes);
     }
 
     /// Makes a call with a token and returns the whole answer, whose code is 0.

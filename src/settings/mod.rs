@@ -25,10 +25,12 @@ mod layers;
 mod raw;
 mod resolve;
 mod secrets;
+mod store;
 
 pub use fallback::{Fallback, FallbackWebhook, FeishuBot, Smtp};
 pub use layers::is_ours;
 pub use resolve::parse_listen;
+pub use store::{Store, StoreUrl};
 
 /// The settings file that is read when none is named, if it exists.
 pub const DEFAULT_FILE: &str = "larkhorn.yaml";
@@ -41,7 +43,7 @@ pub struct Settings {
     /// Who may deliver alerts.
     pub webhook: Webhook,
     /// Where state is kept.
-    pub store: StoreUrl,
+    pub store: Store,
     /// How Feishu or Lark is reached.
     pub feishu: Feishu,
     /// How times read on cards and pages.
@@ -99,13 +101,6 @@ pub struct Basic {
     pub username: String,
     /// Password.
     pub password: SecretString,
-}
-
-/// Where state is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// A SQLite file, from `sqlite://PATH`.
-    Sqlite(PathBuf),
 }
 
 /// `feishu`: how Feishu or Lark is reached.

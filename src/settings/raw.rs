@@ -111,7 +111,21 @@ pub(super) struct RawBasic {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawStore {
-    pub(super) url: Option<String>,
+    pub(super) url: Option<Secret>,
+    pub(super) url_file: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) password_file: Option<String>,
+    pub(super) connections: Option<u64>,
+    #[serde(deserialize_with = "maybe_empty")]
+    pub(super) keep: RawKeep,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawKeep {
+    pub(super) resolved: Option<String>,
+    pub(super) webhooks: Option<String>,
+    pub(super) webhooks_bytes: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

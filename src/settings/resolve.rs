@@ -1,7 +1,6 @@
 //! Fills in the defaults and checks what was written.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -9,16 +8,14 @@ use secrecy::SecretString;
 use super::fallback::fallback;
 use super::raw::{Raw, RawBasic, RawFeishu, RawReactions, RawServer, RawWebhook, Secret};
 use super::secrets::secret;
-use super::{
-    Basic, Events, Feishu, Locale, Reactions, Server, Settings, SettingsError, StoreUrl, UrgentVia, Webhook,
-};
+use super::store::store;
+use super::{Basic, Events, Feishu, Locale, Reactions, Server, Settings, SettingsError, UrgentVia, Webhook};
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9119);
 const EXTERNAL_URL: &str = "http://localhost:9119";
 /// A cap is a loss mode (Alertmanager gives up on 413), so it is far above any real payload.
 const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
 const FEISHU_URL: &str = "https://open.feishu.cn";
-const STORE_URL: &str = "sqlite://larkhorn.db";
 const TIMEZONE: &str = "Asia/Shanghai";
 
 /// Checks everything and reports all that is wrong at once.
@@ -27,10 +24,7 @@ pub(super) fn resolve(raw: Raw) -> Result<Settings, SettingsError> {
     let settings = Settings {
         server: server(raw.server, &mut problems),
         webhook: webhook(raw.webhook, &mut problems),
-        store: problems.take(
-            raw.store.url.as_deref().map(store_url).transpose(),
-            StoreUrl::Sqlite(PathBuf::from(STORE_URL.trim_start_matches("sqlite://"))),
-        ),
+        store: store(raw.store, &mut problems),
         feishu: feishu(raw.feishu, &mut problems),
         timezone: problems.take(Some(timezone(raw.timezone.as_deref())).transpose(), TimeZone::UTC),
         alertmanager_url: problems
@@ -212,22 +206,6 @@ fn base_url(key: &str, text: &str) -> Result<String, String> {
         return Err(wrong("it must end before ? and #"));
     }
     Ok(text.trim_end_matches('/').to_owned())
-}
-
-fn store_url(text: &str) -> Result<StoreUrl, String> {
-    // The URL itself is not repeated: another store's carries a password.
-    let (scheme, path) = text.split_once("://").unwrap_or((text, ""));
-    match scheme {
-        "sqlite" if path.is_empty() || path.ends_with('/') => Err(
-            "store.url names no file: write sqlite://larkhorn.db or sqlite:///var/lib/larkhorn/larkhorn.db"
-                .into(),
-        ),
-        "sqlite" => Ok(StoreUrl::Sqlite(PathBuf::from(path))),
-        "postgres" | "postgresql" => {
-            Err("store.url: PostgreSQL is not in this version yet; use sqlite://larkhorn.db".into())
-        }
-        _ => Err("store.url must start with sqlite://, such as sqlite://larkhorn.db".into()),
-    }
 }
 
 fn timezone(name: Option<&str>) -> Result<TimeZone, String> {

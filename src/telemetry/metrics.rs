@@ -86,6 +86,9 @@ struct Inner {
     long_connection_up: ToldGauge,
     budgets: Family<Labels<1>, Gauge>,
     people_unknown: ToldGauge,
+    replicas: Gauge,
+    leads: Gauge,
+    store_bytes: ToldGauge,
     reload_successful: Gauge,
     template_failures: Counter,
     alerts_unmatched: Counter,
@@ -114,6 +117,9 @@ impl Metrics {
             long_connection_up: ToldGauge::default(),
             budgets: Family::default(),
             people_unknown: ToldGauge::default(),
+            replicas: Gauge::default(),
+            leads: Gauge::default(),
+            store_bytes: ToldGauge::default(),
             reload_successful: Gauge::default(),
             template_failures: Counter::default(),
             alerts_unmatched: Counter::default(),
@@ -161,6 +167,17 @@ impl Metrics {
     /// never told, and the metric is absent.
     pub fn long_connection(&self, up: bool) {
         self.0.long_connection_up.0.store(i64::from(up), Ordering::Relaxed);
+    }
+
+    /// So many processes share the store, and whether this one leads them.
+    pub fn replicas(&self, replicas: u32, leads: bool) {
+        self.0.replicas.set(replicas.into());
+        self.0.leads.set(leads.into());
+    }
+
+    /// The store takes so much room, in bytes.
+    pub fn store_bytes(&self, bytes: u64) {
+        self.0.store_bytes.0.store(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// So many people may still be buzzed this month, by channel. Of a channel that
@@ -283,6 +300,13 @@ impl Inner {
             "People that may still be called or texted this month, the reserve included",
             self.budgets.clone(),
         );
+        r.register("replicas", "Processes that share the store", self.replicas.clone());
+        r.register(
+            "leads",
+            "Whether this process works off webhooks and deadlines for all that share the store",
+            self.leads.clone(),
+        );
+        r.register("store_bytes", "Room that the store takes, in bytes", self.store_bytes.clone());
         r.register(
             "people_unknown",
             "People of the rules whose e-mail address or mobile number Feishu does not know",

@@ -24,6 +24,7 @@ use super::courier::Reach;
 use super::engine::{Alarm, Engine};
 use super::long_connection::Line;
 use super::purse::Purse;
+use super::replicas::{self, Part};
 use super::sinks::Sinks;
 use crate::domain::{Clock, OWN_SOURCE, Urgent};
 use crate::escalation::budget::WARN_AT_PERCENT;
@@ -132,6 +133,7 @@ pub struct SelfCheck {
     purse: Option<Purse>,
     sinks: Option<Arc<Sinks>>,
     watcher: Option<Watcher>,
+    part: Part,
     ringing: Ringing,
     beat_at: Option<Timestamp>,
     store_told_at: Option<Timestamp>,
@@ -149,6 +151,7 @@ impl SelfCheck {
             purse: None,
             sinks: None,
             watcher: None,
+            part: replicas::alone(),
             ringing: Ringing::default(),
             beat_at: None,
             store_told_at: None,
@@ -179,6 +182,12 @@ impl SelfCheck {
         Self { watcher, ..self }
     }
 
+    /// Raises alarms only while this process leads those that share the store.
+    #[must_use]
+    pub fn one_of(self, part: Part) -> Self {
+        Self { part, ..self }
+    }
+
     /// Looks again and again until `stop` turns true.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
@@ -201,6 +210,11 @@ impl SelfCheck {
 
     async fn examine(&mut self, now: Timestamp) -> Result<Backlog, StoreError> {
         let backlog = self.store.backlog().await?;
+        if !self.part.borrow().leads {
+            // Begun by another, an alarm is that one's to end.
+            self.ringing = Ringing::default();
+            return Ok(backlog);
+        }
         let line = self.line.as_ref().map(|line| line.borrow().clone());
         let vitals = Vitals {
             page_waits_since: backlog.page_oldest,

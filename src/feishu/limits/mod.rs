@@ -146,6 +146,9 @@ pub(crate) struct Openings {
 /// Counts calls and admits them.
 #[derive(Debug)]
 pub(crate) struct Pacer {
+    /// Of the app.
+    whole: Allowance,
+    /// Of this process.
     allowance: Allowance,
     apis: BTreeMap<Api, Log>,
     targets: BTreeMap<Target, Log>,
@@ -155,7 +158,18 @@ pub(crate) struct Pacer {
 
 impl Pacer {
     pub(crate) fn new(allowance: Allowance) -> Self {
-        Self { allowance, apis: BTreeMap::new(), targets: BTreeMap::new(), booked: BTreeMap::new() }
+        Self {
+            whole: allowance.clone(),
+            allowance,
+            apis: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            booked: BTreeMap::new(),
+        }
+    }
+
+    /// From now on so many processes share the allowance.
+    pub(crate) fn share_among(&mut self, processes: u32) {
+        self.allowance = self.whole.clone().shared_by(processes);
     }
 
     /// Admits a call, or says when to ask again.

@@ -59,6 +59,10 @@ use crate::worker::sinks::Sinks;
 const LEASE: SignedDuration = SignedDuration::from_mins(3);
 /// Pause after the store failed a job.
 const STORE_PAUSE: SignedDuration = SignedDuration::from_secs(1);
+/// Pause before what came of a job is told to the store again.
+const REPORT_PAUSE: Duration = Duration::from_millis(500);
+/// How often that is tried: as long as the claim lasts.
+const REPORTS_MAX: u32 = 300;
 /// How often the outbox is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
 /// Pause before an SMS or call whose outcome is unknown is made again.
@@ -252,9 +256,19 @@ impl Courier {
     }
 
     async fn write_down(&self, claim: &Claim, outcome: Outcome) {
-        if let Err(error) = self.store.report(self.report(claim, outcome)).await {
-            // The claim runs out and the job is found again, marked as interrupted.
-            tracing::error!(job = claim.ticket.job.0, kind = claim.job.kind(), %error, "what came of a job cannot be kept");
+        let report = self.report(claim, outcome);
+        let mut patience = REPORTS_MAX;
+        while let Err(error) = self.store.report(report.clone()).await {
+            let (job, kind) = (claim.ticket.job.0, claim.job.kind());
+            patience = patience.saturating_sub(1);
+            if patience == 0 || matches!(error, StoreError::Conflict) {
+                // The claim runs out and the job is found again, marked as interrupted.
+                tracing::error!(job, kind, %error, "what came of a job cannot be kept");
+                return;
+            }
+            // A phone that has rung must not ring again for the sake of a database that restarts.
+            tracing::warn!(job, kind, %error, "what came of a job cannot be kept yet");
+            tokio::time::sleep(REPORT_PAUSE).await;
         }
     }
 

@@ -97,18 +97,17 @@ impl Engine {
     }
 
     async fn take_inbox(&self, helping: usize, now: Timestamp) -> Result<bool, StoreError> {
-        let deliveries = self.store.inbox(helping, BODIES_MAX_BYTES).await?;
-        if deliveries.is_empty() {
-            return Ok(false);
-        }
-        if let [large] = deliveries.as_slice()
-            && large.content.body.len() > BODIES_MAX_BYTES
-        {
-            slices::take(self, large, now).await?;
-            return Ok(true);
-        }
         for _ in 0..CONFLICTS_MAX {
-            match self.take_deliveries(&deliveries, now).await {
+            // Anew after a conflict: another replica may have dealt with some of them.
+            let deliveries = self.store.inbox(helping, BODIES_MAX_BYTES).await?;
+            let taken = match deliveries.as_slice() {
+                [] => return Ok(false),
+                [large] if large.content.body.len() > BODIES_MAX_BYTES => {
+                    slices::take(self, large, now).await
+                }
+                several => self.take_deliveries(several, now).await,
+            };
+            match taken {
                 Err(StoreError::Conflict) => {}
                 other => return other.map(|()| true),
             }

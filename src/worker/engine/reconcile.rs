@@ -16,6 +16,7 @@ use crate::alertmanager::{AlertState, CallError, Client};
 use crate::domain::{Clock, Fingerprint, Hold, Incident, IncidentId, MemberState};
 use crate::escalation::{Event, Reconciliation};
 use crate::store::{Commit, Lookup, StoreError};
+use crate::worker::replicas::Part;
 
 /// How often it is asked.
 const EVERY: Duration = Duration::from_mins(1);
@@ -25,14 +26,22 @@ const PAGE: usize = 100;
 const ALERTS_MAX: usize = 100;
 
 impl Engine {
-    /// Asks once a minute until `stop` is true. Without an Alertmanager it ends at once.
-    pub async fn keep_reconciled(self: Arc<Self>, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+    /// Asks once a minute, while this process leads, until `stop` is true. Without an Alertmanager it ends at once.
+    pub async fn keep_reconciled(
+        self: Arc<Self>,
+        clock: Arc<dyn Clock>,
+        part: Part,
+        mut stop: watch::Receiver<bool>,
+    ) {
         if self.alertmanager.is_none() {
             return;
         }
         loop {
             let round = async {
                 tokio::time::sleep(EVERY).await;
+                if !part.borrow().leads {
+                    return;
+                }
                 let now = clock.now();
                 let done = async {
                     self.hush(now).await?;

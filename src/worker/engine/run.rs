@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use super::{DELIVERIES_MAX, Engine};
 use crate::domain::Clock;
 use crate::store::StoreError;
+use crate::worker::replicas::Part;
 
 /// How often the store is looked into without being woken.
 const POLL: Duration = Duration::from_millis(250);
@@ -59,19 +60,29 @@ impl Suspicion {
 }
 
 impl Engine {
-    /// Turns until `stop` is true and the inbox is empty; quick when woken by
+    /// Turns while this process leads, until `stop` is true and the inbox is empty; quick when woken by
     /// `signal`, sure by polling. A crash of one part stops neither the other
     /// part nor the next turn.
     pub async fn run(
         self: Arc<Self>,
         clock: Arc<dyn Clock>,
         signal: Arc<Notify>,
-        stop: watch::Receiver<bool>,
+        mut part: Part,
+        mut stop: watch::Receiver<bool>,
     ) {
         let mut suspicion = Suspicion::default();
         // The rules whose heartbeats are waited for.
         let mut aligned = None;
         loop {
+            if !part.borrow_and_update().leads {
+                // Whoever led meanwhile may have had other rules.
+                aligned = None;
+                tokio::select! {
+                    changed = part.changed() => if changed.is_err() { return },
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+                continue;
+            }
             let rules = self.rules.load_full();
             if aligned.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &rules)) {
                 let (engine, now, away) = (Arc::clone(&self), clock.now(), aligned.is_none());
