@@ -15,9 +15,9 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use larkhorn::store::Store;
-use larkhorn::store::postgres::{Options, PostgresStore};
+use larkhorn::store::postgres::{Options, PostgresStore, Wake};
 use larkhorn::store::sqlite::{Retention, SqliteStore};
+use larkhorn::store::{Store, StoreError};
 use tempfile::TempDir;
 
 use self::cluster::Cluster;
@@ -31,6 +31,7 @@ mod incidents;
 mod model;
 mod outbox;
 mod pins;
+mod replicas;
 mod reports;
 mod spending;
 mod storms;
@@ -66,22 +67,37 @@ static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
 
 impl PostgresSchema {
     fn new() -> Self {
-        Self(CLUSTER.url(&format!("story_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed))))
+        let name = format!("story_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
+        CLUSTER.psql(&format!("CREATE SCHEMA {name}"));
+        Self(name)
     }
-}
 
-impl Database for PostgresSchema {
-    fn open(&self) -> Box<dyn Store> {
+    /// A process more on it.
+    fn connect(&self, wake: Option<Wake>) -> PostgresStore {
+        self.try_connect(wake).unwrap()
+    }
+
+    fn try_connect(&self, wake: Option<Wake>) -> Result<PostgresStore, StoreError> {
         let options = Options {
-            url: self.0.clone().into(),
+            url: CLUSTER.url(&self.0).into(),
             password: None,
             name: "story".to_owned(),
             connections: Options::CONNECTIONS_MIN,
             retention: Retention::default(),
         };
         // It blocks, which async threads must not.
-        let opened = std::thread::spawn(move || PostgresStore::open(&options, None));
-        Box::new(opened.join().unwrap().unwrap())
+        std::thread::spawn(move || PostgresStore::open(&options, wake)).join().unwrap()
+    }
+
+    /// What the server prints for a statement.
+    fn run(&self, sql: &str) -> String {
+        CLUSTER.psql(&format!("SET search_path TO {}; {sql}", self.0))
+    }
+}
+
+impl Database for PostgresSchema {
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(self.connect(None))
     }
 }
 

@@ -77,29 +77,14 @@ impl Cluster {
     }
 
     /// Starts the server and waits until it answers.
-    pub(crate) fn up(&self) {
+    fn up(&self) {
         self.control(&["-w", "-t", "60", "-l", &self.log(), "start"]);
     }
 
-    /// Ends it as a crash would, without a last word.
-    pub(crate) fn crash(&self) {
-        self.control(&["-w", "-m", "immediate", "stop"]);
-    }
-
-    /// The address of a schema of its own, made when it is not there.
+    /// The address of one of its schemas.
     pub(crate) fn url(&self, schema: &str) -> String {
-        self.psql(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
-        self.url_by_port(schema, self.port)
-    }
-
-    /// The address of a schema by way of another port, a proxy's perhaps.
-    pub(crate) fn url_by_port(&self, schema: &str, port: u16) -> String {
+        let port = self.port;
         format!("postgres://{USER}@127.0.0.1:{port}/postgres?options=-csearch_path%3D{schema}")
-    }
-
-    /// Where the server listens, on loopback.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
     }
 
     /// Has the server carry out statements; what they print.

@@ -2,7 +2,7 @@
 //!
 //! The address is a URL of libpq's kind. TLS is verified or not used at all: by
 //! default it is demanded of every host but those of this machine, and
-//! `sslmode=disable` does without it. `sslrootcert=FILE` names the authority of a private
+//! `sslmode=disable` does without it. Several hosts are tried in turn, for one that takes writes. `sslrootcert=FILE` names the authority of a private
 //! certificate; without it the machine's own authorities count.
 //!
 //! # Invariants
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::config::{Host, SslMode};
+use postgres::config::{Host, SslMode, TargetSessionAttrs};
 use postgres::{Client, Config, NoTls};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -63,6 +63,8 @@ impl Address {
         }
         config
             .application_name("larkhorn")
+            // Of several hosts the one that takes writes, whichever it is after a failover.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite)
             .connect_timeout(CONNECT)
             .tcp_user_timeout(UNHEARD)
             .keepalives_idle(Duration::from_secs(3))
