@@ -224,7 +224,7 @@ impl Parts {
             .with_sinks(sinks)
             .one_of(part.clone())
             .watched_by(watcher);
-        let readiness = readiness::Watch::new(shared.clone(), clock.clone());
+        let readiness = readiness::Watch::new(shared.clone(), clock.clone(), part.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
         let state_metrics = metrics.clone();
         let state = http::State {

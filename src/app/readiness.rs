@@ -16,6 +16,7 @@ use crate::domain::Clock;
 use crate::feishu::Client;
 use crate::http::Readiness;
 use crate::store::Store;
+use crate::worker::replicas::Part;
 
 /// Pause between looks at Feishu while it answers.
 const WELL_PAUSE: Duration = Duration::from_mins(1);
@@ -29,12 +30,13 @@ pub(super) struct Watch {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     feishu: Mutex<Option<String>>,
+    part: Part,
 }
 
 impl Watch {
-    pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, part: Part) -> Arc<Self> {
         let unknown = Some("Feishu has not answered yet".to_owned());
-        Arc::new(Self { store, clock, feishu: Mutex::new(unknown) })
+        Arc::new(Self { store, clock, feishu: Mutex::new(unknown), part })
     }
 
     /// Asks Feishu who we are, again and again, until `stop` turns true.
@@ -84,5 +86,13 @@ impl Readiness for Watch {
             Err(error) => problems.push(format!("store: {error}")),
         }
         problems
+    }
+
+    fn part(&self) -> Option<String> {
+        let part = *self.part.borrow();
+        (part.replicas > 1).then(|| {
+            let lead = if part.leads { "this one leads" } else { "another one leads" };
+            format!("one of {} replicas; {lead}", part.replicas)
+        })
     }
 }

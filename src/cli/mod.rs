@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 the thing checked is bad or could not be done, 2 wrong
 //! usage. Results go to standard output, complaints and logs to standard error.
 
+mod backup;
 mod check;
 mod demo;
 mod fake_feishu;
@@ -64,6 +65,8 @@ enum Command {
     Serve(serve::Options),
     /// Play a short story against a fake Feishu and show it on two phones
     Demo(demo::Options),
+    /// Copy the SQLite store to a file, while the pager runs
+    Backup(backup::Options),
     /// Check rules for mistakes
     Check(check::Options),
     /// Send a test card, and buzz somebody about it for real
@@ -123,6 +126,7 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
     match arguments.command {
         Command::Serve(options) => serve::run(options, settings()?).await,
         Command::Demo(options) => demo::run(options, words).await,
+        Command::Backup(options) => backup::run(options, settings()?).await,
         Command::Check(options) => check::run(&options, settings),
         Command::SendTest(options) => send_test::run(options, settings()?).await,
         Command::FakeFeishu(options) => fake_feishu::run(options).await,

@@ -62,6 +62,11 @@ pub trait Reload: Send + Sync + 'static {
 pub trait Readiness: Send + Sync + 'static {
     /// Why not, one sentence each; empty when everything is well.
     async fn problems(&self) -> Vec<String>;
+
+    /// What part this process has among several, in a sentence; `None`: it is alone.
+    fn part(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Who may do what.

@@ -32,14 +32,17 @@ async fn healthy() -> HttpResponse {
     safe(StatusCode::OK).content_type(TEXT).body("healthy\n")
 }
 
-/// 503 with the reasons, one per line, while pages could not be delivered.
+/// 503 with the reasons, one per line, while pages could not be delivered. Where several
+/// share the store, the last line tells the part of this one.
 async fn ready(state: Data<State>) -> HttpResponse {
     let problems = state.readiness.problems().await;
-    if problems.is_empty() {
-        return safe(StatusCode::OK).content_type(TEXT).body("ready\n");
-    }
-    let lines: String = problems.iter().flat_map(|p| [p.as_str(), "\n"]).collect();
-    safe(StatusCode::SERVICE_UNAVAILABLE).content_type(TEXT).body(lines)
+    let (status, mut told) = match problems.as_slice() {
+        [] => (StatusCode::OK, vec!["ready".to_owned()]),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, problems),
+    };
+    told.extend(state.readiness.part());
+    let lines: String = told.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    safe(status).content_type(TEXT).body(lines)
 }
 
 async fn metrics(state: Data<State>) -> HttpResponse {

@@ -25,3 +25,42 @@ pub fn backup(from: &Path, to: &Path) -> Result<(), StoreError> {
         StoreError::Unavailable(format!("the copy {} cannot be synced: {error}", to.display()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SourceKind;
+    use crate::store::sqlite::{Retention, SqliteStore};
+    use crate::store::{NewDelivery, Store as _};
+
+    #[tokio::test]
+    async fn a_copy_is_made_while_the_file_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("larkhorn.db"), folder.path().join("copy.db"));
+        let store = SqliteStore::open(&from, Retention::default()).unwrap();
+        let delivery = |body: &'static str| NewDelivery {
+            source: "prod".to_owned(),
+            kind: SourceKind::Grafana,
+            body: body.into(),
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        store.accept(delivery("before")).await.unwrap();
+        backup(&from, &to).unwrap();
+        store.accept(delivery("after")).await.unwrap();
+        let copy = SqliteStore::open(&to, Retention::default()).unwrap();
+        let kept = copy.inbox(10, 1_000).await.unwrap();
+        assert_eq!(kept.iter().map(|d| d.content.body.as_ref()).collect::<Vec<_>>(), [b"before"]);
+        assert_eq!(store.inbox(10, 1_000).await.unwrap().len(), 2);
+        let again = backup(&from, &to).unwrap_err().to_string();
+        assert!(again.contains("copy.db"), "{again}");
+    }
+
+    #[test]
+    fn a_strangers_file_is_not_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("notes.txt"), folder.path().join("copy.db"));
+        std::fs::write(&from, "buy milk\n".repeat(100)).unwrap();
+        assert!(backup(&from, &to).unwrap_err().to_string().contains("not an SQLite database"));
+        assert!(!to.exists());
+    }
+}
