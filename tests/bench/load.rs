@@ -28,6 +28,8 @@ pub(crate) enum Send {
     New,
     /// The same alert of the same group again and again.
     Again,
+    /// The same, to Alertmanager's API.
+    Alertmanager,
 }
 
 /// When it ends.
@@ -85,7 +87,11 @@ impl Connection {
     async fn open(addr: SocketAddr, next: Rc<Cell<usize>>, send: Send) -> Self {
         let stream = TcpStream::connect(addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, request: Unique::new(), next, send, answer: vec![0; 4096] }
+        let request = match send {
+            Send::New | Send::Again => Unique::new(),
+            Send::Alertmanager => Unique::for_alertmanager(),
+        };
+        Self { stream, request, next, send, answer: vec![0; 4096] }
     }
 
     async fn repeat(mut self, (end, count): (Instant, usize)) -> Vec<Duration> {
@@ -126,7 +132,12 @@ impl Connection {
     }
 }
 
-/// Whether an answer with a JSON object as its body has arrived as a whole.
+/// Whether an answer with a JSON object as its body, or with none, has arrived as a whole.
 fn whole(answer: &[u8]) -> bool {
-    answer.ends_with(b"}") && answer.windows(4).any(|w| w == b"\r\n\r\n")
+    let empty = || answer.windows(17).any(|w| w == b"Content-Length: 0");
+    match answer.windows(4).position(|w| w == b"\r\n\r\n") {
+        Some(end) if end + 4 == answer.len() => empty(),
+        Some(_) => answer.ends_with(b"}"),
+        None => false,
+    }
 }

@@ -17,6 +17,8 @@
     reason = "a benchmark prints its table and fails by panicking; its numbers are far from any bound"
 )]
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 mod decoding;
 mod fake;
 mod ingest;
@@ -29,6 +31,7 @@ mod pace;
 mod pager;
 mod payload;
 mod reference;
+mod stores;
 mod table;
 
 /// As in the program, so that the reference server has the same one.
@@ -37,12 +40,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(reference::ARGUMENT) {
-        reference::serve();
+        reference::serve(std::env::args().nth(2).as_deref());
         return;
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let parts: [(&str, fn()); 6] = [
+    let parts: [(&str, fn()); 7] = [
         ("ingest", ingest::run),
+        ("stores", stores::run),
         ("latency", latency::run),
         ("matching", matching::run),
         ("decoding", decoding::run),

@@ -18,7 +18,7 @@ const GROUPS: usize = 100;
 const IDLE_MIB: f64 = 25.0;
 const OPEN_MIB: f64 = 256.0;
 const ADDED: f64 = 1.5;
-const FIRING: &str = "SELECT count(*) FROM members WHERE firing = 1";
+const FIRING: &str = "SELECT count(*) FROM members WHERE state = 2";
 const WAITING: &str = "SELECT count(*) FROM inbox WHERE done = 0";
 const PATIENCE: Duration = Duration::from_mins(3);
 

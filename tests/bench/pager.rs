@@ -43,30 +43,49 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// Starts with these rules and waits until it listens.
+    /// Starts with these rules, on a file of its own, and waits until it listens.
     pub(crate) fn start(rules: &str, feishu: SocketAddr, disk: Option<&SlowDisk>) -> Self {
         let folder = folder();
+        let store = format!("sqlite://{}", folder.path().join("larkhorn.db").display());
+        Self::start_in(folder, &store, rules, feishu, disk)
+    }
+
+    /// The same on a database that is there.
+    pub(crate) fn start_on(store: &str, rules: &str, feishu: SocketAddr) -> Self {
+        Self::start_in(folder(), store, rules, feishu, None)
+    }
+
+    fn start_in(
+        folder: TempDir,
+        store: &str,
+        rules: &str,
+        feishu: SocketAddr,
+        disk: Option<&SlowDisk>,
+    ) -> Self {
         let at = |name: &str| folder.path().join(name);
         let addr = free_address();
         fs::write(at("rules.yaml"), rules).unwrap();
         let settings = format!(
             "server: {{listen: \"{addr}\", external_url: \"http://{addr}\"}}\n\
-             store: {{url: \"sqlite://{}\"}}\n\
+             store: {{url: \"{store}\"}}\n\
              feishu: {{base_url: \"http://{feishu}\", app_id: cli_bench, app_secret: bench}}\n\
-             rules: rules.yaml\n",
-            at("larkhorn.db").display()
+             rules: rules.yaml\n"
         );
         fs::write(at("larkhorn.yaml"), settings).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_larkhorn"));
-        command.env_clear().arg("--config").arg(at("larkhorn.yaml")).arg("serve");
-        if let Some(disk) = disk {
-            command.env("LD_PRELOAD", &disk.library);
-        }
-        let log = File::create(at("log")).unwrap();
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let child = serve(&folder, disk);
         let mut pager = Self { child, folder, addr };
         pager.wait();
         pager
+    }
+
+    /// Kills it and starts it again; when that was.
+    pub(crate) fn start_again(&mut self) -> Instant {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let began = Instant::now();
+        self.child = serve(&self.folder, None);
+        self.wait();
+        began
     }
 
     fn wait(&mut self) {
@@ -171,6 +190,18 @@ impl Pager {
     }
 }
 
+/// The process of a folder.
+fn serve(folder: &TempDir, disk: Option<&SlowDisk>) -> Child {
+    let at = |name: &str| folder.path().join(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larkhorn"));
+    command.env_clear().arg("--config").arg(at("larkhorn.yaml")).arg("serve");
+    if let Some(disk) = disk {
+        command.env("LD_PRELOAD", &disk.library);
+    }
+    let log = File::create(at("log")).unwrap();
+    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
 impl Drop for Pager {
     fn drop(&mut self) {
         if self.child.try_wait().unwrap().is_none() {
@@ -193,10 +224,10 @@ pub(crate) fn number(store: &Connection, sql: &str) -> i64 {
 }
 
 /// On the disk of the build, which is a real one where the temporary folder may be memory.
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }

@@ -55,13 +55,25 @@ impl Unique {
 
     pub(crate) fn new() -> Self {
         let bytes = request(&body(Self::GROUP, "critical", 99_999_999, 1));
-        let places = |what: &str| -> Vec<usize> {
-            let places = 0..bytes.len() - what.len();
-            places.filter(|at| bytes[*at..].starts_with(what.as_bytes())).collect()
-        };
-        let (decimal, hex) = (places("99999999"), places(&format!("{:016x}", 99_999_999)));
+        let decimal = Self::places(&bytes, "99999999");
+        let hex = Self::places(&bytes, &format!("{:016x}", 99_999_999));
         assert!(decimal.len() >= 5 && hex.len() == 1, "the numbers are not where they should be");
         Self { bytes, decimal, hex }
+    }
+
+    /// The same alert as Prometheus sends it to Alertmanager.
+    pub(crate) fn for_alertmanager() -> Self {
+        let body = r#"[{"labels":{"alertname":"Disk99999999","cluster":"prod-cn-1","instance":"10.0.0.1:9100","job":"node-exporter","mountpoint":"/data","namespace":"monitoring","pod":"checkout-99999999","service":"checkout","severity":"critical","team":"infra","env":"prod","zone":"b"},"annotations":{"description":"/data 只剩 4.42% 可用空间，预计两小时后写满，请清理日志或扩容。","runbook_url":"https://runbooks.example.com/node/DiskAlmostFull","summary":"Disk almost full"},"startsAt":"2026-11-22T03:45:14.271Z","endsAt":"2036-11-22T03:45:14.271Z","generatorURL":"http://prometheus.example.com:9090/graph?g0.expr=up&g0.tab=1"}]"#;
+        let head = format!(
+            "POST /api/v2/alerts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\nContent-Type: application/json\r\n\r\n",
+            body.len()
+        );
+        let bytes = [head.as_bytes(), body.as_bytes()].concat();
+        Self { decimal: Self::places(&bytes, "99999999"), hex: Vec::new(), bytes }
+    }
+
+    fn places(bytes: &[u8], what: &str) -> Vec<usize> {
+        (0..bytes.len() - what.len()).filter(|at| bytes[*at..].starts_with(what.as_bytes())).collect()
     }
 
     pub(crate) fn numbered(&mut self, n: usize) -> &[u8] {

@@ -13,13 +13,24 @@ use futures_util::StreamExt as _;
 use larkhorn::sources::{Hint, inspect};
 
 pub(crate) const ARGUMENT: &str = "--reference-server";
+/// The kind that does not look at bodies.
+const EMPTY: &str = "empty";
 
 /// Serves for ever; prints its address first.
-pub(crate) fn serve() {
+pub(crate) fn serve(kind: Option<&str>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("{}", listener.local_addr().unwrap());
-    let app = || App::new().route("/webhook/alertmanager", web::post().to(forget));
+    let empty = kind == Some(EMPTY);
+    let app = move || {
+        let route = if empty { web::post().to(ignore) } else { web::post().to(forget) };
+        App::new().route("/webhook/alertmanager", route)
+    };
     rt::System::new().block_on(HttpServer::new(app).workers(2).listen(listener).unwrap().run()).unwrap();
+}
+
+/// Takes the body in and does nothing with it.
+async fn ignore(body: web::Bytes) -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "bytes": body.len() }))
 }
 
 async fn forget(mut payload: web::Payload) -> HttpResponse {
@@ -39,8 +50,17 @@ pub(crate) struct Reference {
 
 impl Reference {
     pub(crate) fn start() -> Self {
+        Self::start_kind("parses")
+    }
+
+    /// One that does not even look.
+    pub(crate) fn start_empty() -> Self {
+        Self::start_kind(EMPTY)
+    }
+
+    fn start_kind(kind: &str) -> Self {
         let program = std::env::current_exe().unwrap();
-        let mut child = Command::new(program).arg(ARGUMENT).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(program).args([ARGUMENT, kind]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { child, addr: line.trim().parse().unwrap() }

@@ -38,14 +38,8 @@ fn programs() -> PathBuf {
 }
 
 impl Cluster {
-    /// A new one, running.
-    pub(crate) fn start() -> Self {
-        Self::start_with(&[])
-    }
-
-    /// The same, with lines of configuration.
-    pub(crate) fn start_with(settings: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("larkhorn-pg").tempdir().unwrap().keep();
+    /// A new one in an empty folder, running. The folder is cleared away afterwards.
+    pub(crate) fn start_in(folder: PathBuf) -> Self {
         let watch = Command::new("sh")
             .args(["-c", WATCH, "watch"])
             .arg(&folder)
@@ -57,14 +51,10 @@ impl Cluster {
         cluster.give_away();
         cluster
             .run("initdb", &["-D", &cluster.files(), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]);
-        let mut config = format!(
+        let config = format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n\
              max_connections = 200\nlogging_collector = off\n"
         );
-        for line in settings {
-            config.push_str(line);
-            config.push('\n');
-        }
         let path = Path::new(&cluster.files()).join("conf.d");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("ours.conf"), config).unwrap();
