@@ -94,17 +94,18 @@ impl fmt::Display for Matcher {
 }
 
 /// A mistake in a matcher.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadMatcher {
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadMatcher {
     /// Which character of the text is to blame, from 0.
-    pub(super) at: usize,
+    pub at: usize,
     /// What is wrong and the way out.
-    pub(super) message: String,
+    pub message: String,
 }
 
 /// Reads one matcher or several: `a="b"`, `a="b",c=~"d"`, `{a="b",c=~"d"}`.
 /// Only braces may be empty; they match everything.
-pub(super) fn parse(text: &str) -> Result<Vec<Matcher>, BadMatcher> {
+pub fn parse(text: &str) -> Result<Vec<Matcher>, BadMatcher> {
     let mut reader = Reader { text, at: 0 };
     reader.skip_space();
     let braced = reader.take("{");
