@@ -75,7 +75,7 @@ impl Mood {
 /// How much a cut took.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Losses {
-    /// Writes that were not flushed when the power went.
+    /// Writes and changes of the folder that were not flushed when the power went.
     pub(crate) pending: usize,
     /// Of those, the ones that are missing or torn.
     pub(crate) lost: usize,
@@ -156,8 +156,10 @@ impl Disk {
     pub(crate) fn cut(mut self, folder: &Path, mood: Mood, dice: &mut Dice) -> Losses {
         let mut losses = Losses::default();
         let entries = std::mem::take(&mut self.pending);
-        let kept = if entries.is_empty() { 0 } else { dice.below(entries.len() as u64 + 1) };
-        for entry in entries.into_iter().take(usize::try_from(kept).unwrap()) {
+        let kept = usize::try_from(dice.below(entries.len() as u64 + 1)).unwrap();
+        losses.pending += entries.len();
+        losses.lost += entries.len() - kept;
+        for entry in entries.into_iter().take(kept) {
             entry.apply(&mut self.folder);
         }
         for entry in fs::read_dir(folder).unwrap() {

@@ -2,7 +2,7 @@
 //! Several lanes run side by side, none knows of the others.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use crate::load::{Ledger, Load};
 use crate::pager::Pager;
 use crate::patience::PATIENCE;
 use crate::ports::free_address;
+use crate::proxy::Proxy;
 use crate::shim::Clockwork;
 
 pub(crate) const CHAT: &str = "oc_oncall";
@@ -30,8 +31,8 @@ pub(crate) struct Lane {
     pub(crate) pager: Pager,
     pub(crate) backend: Backend,
     pub(crate) sandbox: Sandbox,
-    feishu: std::net::SocketAddr,
-    running: Option<Running>,
+    pub(crate) network: Option<Proxy>,
+    _running: Running,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) load: Load,
     pub(crate) dice: Dice,
@@ -43,42 +44,45 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new(backend: Backend, seed: u64, clock: Option<Clockwork>) -> Self {
+        Self::with(backend, seed, clock, (free_address(), None))
+    }
+
+    /// With a network between the pager and Feishu.
+    pub(crate) async fn behind_a_network(backend: Backend, seed: u64, clock: Option<Clockwork>) -> Self {
+        let feishu = free_address();
+        let network = Proxy::to(feishu).await;
+        Self::with(backend, seed, clock, (feishu, Some(network)))
+    }
+
+    fn with(
+        backend: Backend,
+        seed: u64,
+        clock: Option<Clockwork>,
+        (feishu, network): (SocketAddr, Option<Proxy>),
+    ) -> Self {
         let sandbox = Sandbox::new(Arc::new(SystemClock), Options { limits: Limits::Off, ..Options::default() });
         sandbox.add_person(Account::new(LIN, "Lin"));
         sandbox.add_person(Account::new(MARA, "Mara"));
         sandbox.add_chat(CHAT, "On-call", &[LIN, MARA]);
-        let feishu = free_address();
-        let pager = Pager::new(&backend, &format!("http://{feishu}"));
+        let reached = network.as_ref().map_or(feishu, |network| network.address);
+        let pager = Pager::new(&backend, &format!("http://{reached}"));
+        let listener = TcpListener::bind(feishu).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let running = sandbox.serve(listener).unwrap();
         let ledger = Arc::new(Ledger::default());
         let load = Load::to(pager.url("/webhook/alertmanager"), ledger.clone(), seed);
-        let mut lane = Self {
+        Self {
             pager,
             backend,
             sandbox,
-            feishu,
-            running: None,
+            network,
+            _running: running,
             ledger,
             load,
             dice: Dice::new(seed),
             clock,
             over: Mutex::default(),
             now: (Instant::now(), SystemClock.now()),
-        };
-        lane.feishu_on();
-        lane
-    }
-
-    /// From now on Feishu answers.
-    pub(crate) fn feishu_on(&mut self) {
-        let listener = TcpListener::bind(self.feishu).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        self.running = Some(self.sandbox.serve(listener).unwrap());
-    }
-
-    /// From now on nobody listens there.
-    pub(crate) async fn feishu_off(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop().await;
         }
     }
 
@@ -144,6 +148,12 @@ impl Lane {
     /// Everything recovers, and nothing may be left of it. The pager is up.
     pub(crate) async fn end(mut self) -> Findings {
         self.load.recover_all().await;
+        // The pager's own alarms are over a minute after their reasons.
+        let began = Instant::now();
+        while self.pager.incidents().await.iter().any(|incident| incident["state"] != "resolved") {
+            assert!(began.elapsed() < 3 * PATIENCE, "some incident is not over");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         self.quiet().await;
         let findings = self.audit().await;
         audit::assert_at_rest(&self);

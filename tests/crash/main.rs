@@ -33,7 +33,14 @@ mod pager;
 mod patience;
 #[path = "../real/ports.rs"]
 mod ports;
+mod proxy;
 mod shim;
 mod table;
 
+mod clocks;
+mod disks;
 mod kills;
+mod outage;
+mod power_cuts;
+mod restarts;
+mod strange_files;

@@ -1,12 +1,14 @@
 /*
- * Preloaded into the pager by the crash harness. Two jobs, each asked for by an
- * environment variable:
+ * Preloaded into the pager by the crash harness. Three jobs, each asked for by
+ * environment variables:
  *
  * LARKHORN_CRASH_LOG, LARKHORN_CRASH_FOLDER: every write, truncation, creation,
  *   removal and flush below the folder is appended to the log, so that the
  *   harness can rebuild what a disk may hold after the power went. With
  *   LARKHORN_CRASH_SWALLOW, flushes are neither made nor written down: a pager
  *   that does not sync.
+ * LARKHORN_CRASH_FAULT: a file with one 64-bit number; while it is not 0, writes and
+ *   flushes below the folder fail with it as errno.
  * LARKHORN_CRASH_CLOCK: a file with four 64-bit numbers (offset of the wall
  *   clock in ns, rate, and the wall and monotonic clocks, in ns, at which the
  *   rate begins). The wall clock jumps when the offset is changed; both clocks
@@ -50,6 +52,7 @@ struct clock_file {
     volatile int64_t offset, rate, wall, monotonic;
 };
 static struct clock_file *clock_file;
+static volatile int64_t *fault;
 
 static int (*real_open)(const char *, int, ...);
 static int (*real_openat)(int, const char *, int, ...);
@@ -67,6 +70,17 @@ static int (*real_epoll_pwait)(int, struct epoll_event *, int, int, const sigset
 static int (*real_nanosleep)(const struct timespec *, struct timespec *);
 static int (*real_clock_nanosleep)(clockid_t, int, const struct timespec *, struct timespec *);
 static long (*real_syscall)(long, ...);
+
+static void *mapped(const char *path, size_t size) {
+    int fd = real_open(path, O_RDONLY | O_CLOEXEC);
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (fd < 0 || map == MAP_FAILED) {
+        perror("a file of the crash harness");
+        _exit(70);
+    }
+    real_close(fd);
+    return map;
+}
 
 __attribute__((constructor)) static void begin(void) {
     real_open = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
@@ -91,32 +105,26 @@ __attribute__((constructor)) static void begin(void) {
     const char *log = getenv("LARKHORN_CRASH_LOG"), *under = getenv("LARKHORN_CRASH_FOLDER");
     const char *clock = getenv("LARKHORN_CRASH_CLOCK");
     swallow = getenv("LARKHORN_CRASH_SWALLOW") != NULL;
-    if (log != NULL && under != NULL && strlen(under) < sizeof folder) {
+    if (under != NULL && strlen(under) < sizeof folder) {
         strcpy(folder, under);
         folder_len = strlen(folder);
+    }
+    if (log != NULL) {
         log_fd = real_open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (log_fd < 0) {
             perror("the crash harness's log");
             _exit(70);
         }
     }
-    if (clock != NULL) {
-        int fd = real_open(clock, O_RDONLY | O_CLOEXEC);
-        void *map = mmap(NULL, sizeof *clock_file, PROT_READ, MAP_SHARED, fd, 0);
-        if (fd < 0 || map == MAP_FAILED) {
-            perror("the crash harness's clock");
-            _exit(70);
-        }
-        real_close(fd);
-        clock_file = map;
-    }
+    if (clock != NULL) clock_file = mapped(clock, sizeof *clock_file);
+    if (getenv("LARKHORN_CRASH_FAULT") != NULL) fault = mapped(getenv("LARKHORN_CRASH_FAULT"), sizeof *fault);
 }
 
 /* ---- the log ---- */
 
 /* The name below the folder; NULL for other places and for what need not outlive the power. */
 static const char *ours(const char *path) {
-    if (log_fd < 0 || strncmp(path, folder, folder_len) != 0 || path[folder_len] != '/') return NULL;
+    if (folder_len == 0 || strncmp(path, folder, folder_len) != 0 || path[folder_len] != '/') return NULL;
     const char *name = path + folder_len + 1;
     size_t length = strlen(name);
     if (length >= 4 && strcmp(name + length - 4, "-shm") == 0) return NULL;
@@ -125,6 +133,7 @@ static const char *ours(const char *path) {
 }
 
 static void note(uint64_t kind, uint64_t inode, uint64_t offset, const void *what, size_t length) {
+    if (log_fd < 0) return;
     uint64_t head[4] = {kind, inode, offset, length};
     struct iovec parts[2] = {{head, sizeof head}, {(void *)what, length}};
     size_t whole = sizeof head + length;
@@ -137,7 +146,7 @@ static void note(uint64_t kind, uint64_t inode, uint64_t offset, const void *wha
 }
 
 static int opened(int fd, const char *path, int flags, int existed) {
-    if (fd < 0 || fd >= FDS || log_fd < 0) return fd;
+    if (fd < 0 || fd >= FDS || folder_len == 0) return fd;
     inode_of[fd] = 0;
     is_folder[fd] = strncmp(path, folder, folder_len) == 0 && (path[folder_len] == 0 || strcmp(path + folder_len, "/") == 0);
     const char *name = ours(path);
@@ -152,7 +161,7 @@ static int opened(int fd, const char *path, int flags, int existed) {
 }
 
 static int open_any(const char *path, int flags, mode_t mode) {
-    int existed = log_fd < 0 || access(path, F_OK) == 0;
+    int existed = folder_len == 0 || access(path, F_OK) == 0;
     return opened(real_open(path, flags, mode), path, flags, existed);
 }
 
@@ -183,11 +192,19 @@ int close(int fd) {
     return real_close(fd);
 }
 
+/* Whether it fails, as asked for. */
+static int fails(void) {
+    if (fault == NULL || *fault == 0) return 0;
+    errno = (int)*fault;
+    return 1;
+}
+
 static uint64_t logged(int fd) { return fd >= 0 && fd < FDS ? inode_of[fd] : 0; }
 
 ssize_t write(int fd, const void *what, size_t length) {
     uint64_t inode = logged(fd);
     if (inode == 0) return real_write(fd, what, length);
+    if (fails()) return -1;
     pthread_mutex_lock(&order);
     note('W', inode, (uint64_t)lseek(fd, 0, SEEK_CUR), what, length);
     ssize_t done = real_write(fd, what, length);
@@ -198,6 +215,7 @@ ssize_t write(int fd, const void *what, size_t length) {
 ssize_t pwrite64(int fd, const void *what, size_t length, off_t offset) {
     uint64_t inode = logged(fd);
     if (inode == 0) return real_pwrite(fd, what, length, offset);
+    if (fails()) return -1;
     pthread_mutex_lock(&order);
     note('W', inode, (uint64_t)offset, what, length);
     ssize_t done = real_pwrite(fd, what, length, offset);
@@ -209,6 +227,7 @@ ssize_t pwrite(int fd, const void *what, size_t length, off_t offset) { return p
 int ftruncate64(int fd, off_t length) {
     uint64_t inode = logged(fd);
     if (inode == 0) return real_ftruncate(fd, length);
+    if (fails()) return -1;
     pthread_mutex_lock(&order);
     note('T', inode, (uint64_t)length, NULL, 0);
     int done = real_ftruncate(fd, length);
@@ -245,7 +264,12 @@ static int flushed(int fd, int (*real)(int)) {
     uint64_t inode = logged(fd);
     int whole = fd >= 0 && fd < FDS && is_folder[fd];
     if (inode == 0 && !whole) return real(fd);
+    if (fails()) return -1;
+    if (log_fd < 0) return real(fd);
     if (swallow) return 0;
+    /* As long as a disk takes, so that the power goes in the midst of it. */
+    struct timespec pause = {0, 2000000};
+    real_nanosleep(&pause, NULL);
     pthread_mutex_lock(&order);
     if (whole) note('D', 0, 0, NULL, 0);
     else note('S', inode, 0, NULL, 0);

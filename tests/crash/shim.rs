@@ -1,6 +1,7 @@
 //! Builds what is preloaded into the pager; see `shim.c`.
 
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -33,6 +34,41 @@ pub(crate) fn watch(command: &mut Command, folder: &Path, log: &Path, swallow: b
     if swallow {
         command.env("LARKHORN_CRASH_SWALLOW", "1");
     }
+}
+
+/// Writes of a pager that fail while they are told to.
+pub(crate) struct Fault {
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+impl Fault {
+    /// None yet.
+    pub(crate) fn none() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Self { file: folder.path().join("fault"), _folder: folder };
+        fault.set(0);
+        fault
+    }
+
+    /// Below that folder.
+    pub(crate) fn apply(&self, command: &mut Command, folder: &Path) {
+        preload(command);
+        command.env("LARKHORN_CRASH_FAULT", &self.file).env("LARKHORN_CRASH_FOLDER", folder);
+    }
+
+    /// From now on they fail with this errno; 0: they do not.
+    pub(crate) fn set(&self, errno: i64) {
+        in_place(&self.file, &[i128::from(errno)]);
+    }
+}
+
+/// The pager has the file mapped.
+fn in_place(file: &Path, numbers: &[i128]) {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|n| i64::try_from(*n).unwrap().to_le_bytes()).collect();
+    let mut file = fs::File::options().write(true).create(true).truncate(false).open(file).unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.write_all(&bytes).unwrap();
 }
 
 /// The clock of a pager, which can be made to run faster and to jump.
@@ -88,15 +124,8 @@ impl Clockwork {
         span * i32::try_from(self.rate).unwrap()
     }
 
-    /// In place: the pager has the file mapped.
     fn write(&self) {
-        use std::io::{Seek as _, SeekFrom, Write as _};
-        let numbers = [self.offset.as_nanos(), i128::from(self.rate), self.wall, self.monotonic];
-        let bytes: Vec<u8> =
-            numbers.iter().flat_map(|n| i64::try_from(*n).unwrap().to_le_bytes()).collect();
-        let mut file = fs::File::options().write(true).create(true).truncate(false).open(&self.file).unwrap();
-        file.seek(SeekFrom::Start(0)).unwrap();
-        file.write_all(&bytes).unwrap();
+        in_place(&self.file, &[self.offset.as_nanos(), i128::from(self.rate), self.wall, self.monotonic]);
     }
 }
 
