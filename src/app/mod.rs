@@ -45,7 +45,7 @@ use crate::rules::RuleSet;
 use crate::settings::{Events, Settings, StoreUrl};
 use crate::store::Store;
 use crate::store::sqlite::{Retention, SqliteStore};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Refusals};
 use crate::wire;
 use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
@@ -207,10 +207,12 @@ impl Parts {
         let long_connection = (settings.feishu.events == Events::LongConnection)
             .then(|| LongConnection::new(client.clone(), ear, metrics.clone(), clock.clone()));
         let line = long_connection.as_ref().map(LongConnection::line);
+        let refusals = Arc::<Refusals>::default();
         let self_check = SelfCheck::new(engine.clone(), shared.clone(), clock.clone(), reach)
             .listening(line.clone())
             .counting(purse.clone())
             .with_sinks(sinks)
+            .hearing_of(refusals.clone())
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
@@ -223,6 +225,8 @@ impl Parts {
             metrics,
             access: http::Access::of(&settings),
             limits: http::Limits::of(&settings),
+            intake: Arc::default(),
+            refusals,
             listener: heard,
             actions: Some(conversation),
         };

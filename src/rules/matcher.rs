@@ -5,7 +5,7 @@
 //! allowed, expressions are anchored at both ends and a missing label is the
 //! empty value. Its older lenient parser guesses where this one asks for quotes.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::pattern::Pattern;
 
@@ -85,12 +85,29 @@ impl Matcher {
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.chars().any(|c| !is_bare(c)) {
-            write!(f, "{:?}", self.name)?;
+            quote(f, &self.name)?;
         } else {
             f.write_str(&self.name)?;
         }
-        write!(f, "{}{:?}", self.op.as_str(), self.value)
+        f.write_str(self.op.as_str())?;
+        quote(f, &self.value)
     }
+}
+
+/// In quotes and escaped as [`parse`] reads it back.
+fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => write!(f, "\\{c}")?,
+            '\n' => f.write_str("\\n")?,
+            '\r' => f.write_str("\\r")?,
+            '\t' => f.write_str("\\t")?,
+            c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
+            c => f.write_char(c)?,
+        }
+    }
+    f.write_char('"')
 }
 
 /// A mistake in a matcher.
@@ -345,6 +362,23 @@ mod tests {
             (r#""\"#, 3),
         ] {
             assert_eq!(parse(&format!("a={text}")).unwrap_err().at, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same_again() {
+        for value in ["\0\u{14}", "\u{7f}\u{85}", "\u{200b}\u{e000}", "a\"b\\c\n\t\r", "支🔥", "'", ""] {
+            for name in [value, "plain", "two words"].into_iter().filter(|name| !name.is_empty()) {
+                let matcher = Matcher {
+                    name: name.into(),
+                    op: MatchOp::Equal,
+                    value: value.into(),
+                    pattern: Pattern::word(value),
+                };
+                let written = matcher.to_string();
+                let again = parse(&written).unwrap();
+                assert_eq!((again[0].name(), again[0].value(), again.len()), (name, value, 1), "{written}");
+            }
         }
     }
 

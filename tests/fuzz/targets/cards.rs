@@ -32,32 +32,31 @@ fuzz_target!(|data: &[u8]| {
     let listed: Vec<ListedAlert<'_>> =
         scene.alerts.iter().map(|(alert, member)| ListedAlert { alert, member: *member }).collect();
     let input = CardInput { incident, alerts: &listed, paged: &scene.paged };
-    for cards in CARDS.iter() {
-        let rendered = cards.render(&input, scene.now);
-        assert!(rendered.problem.is_none(), "the shipped template does not do: {:?}", rendered.problem);
-        let storm = StormInput {
-            id: StormId(7),
-            began_at: scene.now,
-            triggered: 3,
-            acknowledged: 1,
-            snoozed: 0,
-            resolved: 2,
-            worst: std::slice::from_ref(incident),
-        };
-        let stormy = cards.render_storm(&storm, scene.now);
-        for card in [rendered.json, cards.bare(incident), cards.redacted(incident), stormy.json] {
-            harmless(&card);
-        }
-        let people: Vec<String> = scene.paged.iter().map(|paged| paged.name.clone()).collect();
-        let buzz = cards.buzz_line(incident, &incident.summary, (1, 4), &people);
-        assert!(buzz.chars().count() <= 200, "{} characters: {buzz}", buzz.chars().count());
-        let plain = cards.plain(incident);
-        assert!(plain.chars().count() <= 500, "{} characters: {plain}", plain.chars().count());
-        for line in [buzz, plain, cards.redacted_line(incident), cards.storm_line(&storm)] {
-            let tag = line.split('<').skip(1).any(|after| after.starts_with(|c: char| c.is_alphabetic() || c == '/'));
-            assert!(!tag && !line.contains("://"), "markup: {line}");
-            assert!(!line.contains(|c: char| c.is_control() && c != '\n'), "controls: {line:?}");
-        }
+    let cards = &CARDS[usize::from(data.first().is_some_and(|byte| byte % 2 == 1))];
+    let rendered = cards.render(&input, scene.now);
+    assert!(rendered.problem.is_none(), "the shipped template does not do: {:?}", rendered.problem);
+    let storm = StormInput {
+        id: StormId(7),
+        began_at: scene.now,
+        triggered: 3,
+        acknowledged: 1,
+        snoozed: 0,
+        resolved: 2,
+        worst: std::slice::from_ref(incident),
+    };
+    let stormy = cards.render_storm(&storm, scene.now);
+    for card in [rendered.json, cards.bare(incident), cards.redacted(incident), stormy.json] {
+        harmless(&card);
+    }
+    let people: Vec<String> = scene.paged.iter().map(|paged| paged.name.clone()).collect();
+    let buzz = cards.buzz_line(incident, &incident.summary, (1, 4), &people);
+    assert!(buzz.chars().count() <= 200, "{} characters: {buzz}", buzz.chars().count());
+    let plain = cards.plain(incident);
+    assert!(plain.chars().count() <= 500, "{} characters: {plain}", plain.chars().count());
+    for line in [buzz, plain, cards.redacted_line(incident), cards.storm_line(&storm)] {
+        let tag = line.split('<').skip(1).any(|after| after.starts_with(|c: char| c.is_alphabetic() || c == '/'));
+        assert!(!tag && !line.contains("://"), "markup: {line}");
+        assert!(!line.contains(|c: char| c.is_control() && c != '\n'), "controls: {line:?}");
     }
 });
 
@@ -100,7 +99,7 @@ impl<'a> Arbitrary<'a> for Scene {
         let now = opened_at + SignedDuration::from_secs(from.int_in_range(0..=10_000_000)?);
         let (title, summary) = (text(from)?, text(from)?);
         let (label, alert) = (labels(from)?, text(from)?);
-        let count = from.int_in_range(0..=40)?;
+        let count = *from.choose(&[0, 1, 1, 2, 3, 5, 30])?;
         let mut alerts = Vec::new();
         for n in 0..count {
             let firing = n % 3 != 2;
@@ -179,13 +178,13 @@ impl<'a> Arbitrary<'a> for Scene {
 }
 
 fn labels(from: &mut Unstructured<'_>) -> Result<Labels<'static>> {
-    let count = from.int_in_range(0..=12)?;
+    let count = from.int_in_range(0..=6)?;
     (0..count).map(|_| Ok((text(from)?, text(from)?))).collect::<Result<Vec<_>>>().map(|pairs| pairs.into_iter().collect())
 }
 
 /// A piece of the input, some of them repeated until they are long.
 fn text(from: &mut Unstructured<'_>) -> Result<String> {
     let piece: &str = from.arbitrary()?;
-    let times = *from.choose(&[1, 1, 1, 1, 1, 40, 2_000])?;
+    let times = *from.choose(&[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 40, 2_000])?;
     Ok(piece.get(..piece.len().min(400)).unwrap_or_default().repeat(times))
 }
