@@ -15,6 +15,7 @@
 
 mod clock;
 mod conversation;
+mod descriptors;
 mod files;
 mod readiness;
 mod reload;
@@ -97,6 +98,7 @@ struct Parts {
 /// cannot be reached is not among them.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
     settings.check_exposure()?;
+    descriptors::allow_many();
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).with_context(|| {
         format!("cannot listen on {listen}; is another process there? server.listen names the address")

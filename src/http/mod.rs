@@ -45,7 +45,7 @@ pub use intake::Intake;
 pub use server::serve;
 
 /// How long a sender may keep quiet in the middle of a body.
-const BODY_IDLE: Duration = Duration::from_secs(8);
+const BODY_IDLE: Duration = Duration::from_secs(7);
 
 /// Reads rules and templates again.
 #[async_trait]

@@ -17,7 +17,7 @@ use super::{State, configure};
 /// How long a sender may take for the head of the first request on a connection.
 const HEAD: Duration = Duration::from_secs(8);
 /// How long a closing connection is listened to, so that the answer is not lost by a reset.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 /// How long a stop waits for requests that are being answered, in seconds.
 const SHUTDOWN_SECONDS: u64 = 8;
 /// Connections that a worker holds at most; more wait to be accepted.

@@ -38,6 +38,8 @@ pub(crate) struct Findings {
     pub(crate) lost: Vec<String>,
     /// Buzzes repeated as the rule allows, their outcome having been unknown.
     pub(crate) doubles: usize,
+    /// Of those, the ones that no end of a process explains.
+    pub(crate) unexplained: usize,
     /// What the rule does not allow: second cards, early or late calls, steps out of order.
     pub(crate) beyond_rule: Vec<String>,
 }
@@ -47,6 +49,7 @@ impl Findings {
         self.accepted += other.accepted;
         self.delivered += other.delivered;
         self.doubles += other.doubles;
+        self.unexplained += other.unexplained;
         self.lost.extend(other.lost);
         self.beyond_rule.extend(other.beyond_rule);
     }
@@ -74,7 +77,7 @@ pub(crate) async fn audit(lane: &Lane) -> Findings {
         } else if group.acknowledged.is_some() {
             &["blue"][..]
         } else {
-            &["red", "orange"][..]
+            &["red", "orange", "carmine"][..]
         };
         if group.accepted.is_none() {
             continue;
@@ -93,6 +96,12 @@ pub(crate) async fn audit(lane: &Lane) -> Findings {
         buzzes(lane, n, group, &shown.buzzes, &mut found);
     }
     ladders(lane, &shown, &mut found).await;
+    // An app is buzzed once more when Feishu's answer did not come in time.
+    let unanswered = lane.pager.log().matches("no answer in time").count();
+    if found.unexplained > unanswered {
+        let (repeated, unanswered) = (found.unexplained, unanswered);
+        found.beyond_rule.push(format!("{repeated} buzzes were repeated, and only {unanswered} calls not answered"));
+    }
     lane.backend.assert_sound();
     secrets(lane, &mut found).await;
     found
@@ -140,9 +149,16 @@ fn buzzes(lane: &Lane, n: usize, group: &Group, buzzes: &[(String, Urgent, Times
                 continue;
             }
             if *urgent > Urgent::App {
-                found.beyond_rule.push(format!("{person}'s phone rang again about {} after {apart:#}", word(n)));
+                let all: Vec<String> = buzzes
+                    .iter()
+                    .map(|(who, urgent, at)| {
+                        let since = lane.as_the_pager_counts(at.duration_since(buzzes[0].2));
+                        format!("{who} {urgent:?} +{:.1} s", since.as_secs_f64())
+                    })
+                    .collect();
+                found.beyond_rule.push(format!("{person}'s phone rang again about {} after {apart:#}: {all:?}", word(n)));
             } else if !lane.was_interrupted(*before, *after) {
-                found.beyond_rule.push(format!("{person} was buzzed again about {} without need", word(n)));
+                found.unexplained += 1;
             }
         }
     }

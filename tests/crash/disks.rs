@@ -13,9 +13,11 @@ use crate::backend::Backend;
 use crate::lane::Lane;
 use crate::load::webhook;
 use crate::patience::eventually;
-use crate::shim::Fault;
+use crate::shim::{Clockwork, Fault};
 use crate::table::Row;
 
+/// What a failed report leaves behind is taken up again after minutes of the pager's.
+const RATE: u32 = 20;
 const WEBHOOKS: usize = 20;
 const TMPFS: &str = "size=6m";
 /// A group that no sender sends.
@@ -56,7 +58,7 @@ async fn a_full_disk_refuses_and_heals_by_itself() {
     let Some(disk) = Small::mount() else { return };
     let folder = fs::canonicalize(disk.0.path()).unwrap();
     let filler = folder.join("filler");
-    let lane = Lane::new(Backend::sqlite_in(&folder), 0xf011, None);
+    let lane = Lane::new(Backend::sqlite_in(&folder), 0xf011, Some(Clockwork::of_rate(RATE)));
     let fill = || {
         // As much as there is, down to the last page.
         let mut file = fs::File::create(&filler).unwrap();
@@ -74,7 +76,7 @@ async fn a_read_only_or_broken_disk_refuses_and_heals_by_itself() {
     // EIO, EROFS, ENOSPC of every write.
     for (scenario, errno) in [("I/O errors", 5), ("read-only while running", 30), ("no space, no log", 28)] {
         let fault = Fault::none();
-        let lane = Lane::new(Backend::sqlite(), 0xe10, None);
+        let lane = Lane::new(Backend::sqlite(), 0xe10, Some(Clockwork::of_rate(RATE)));
         let folder = lane.backend.folder().to_owned();
         let prepare = |command: &mut Command| fault.apply(command, &folder);
         let row = refuse_and_heal_with(scenario, lane, prepare, || fault.set(errno), || fault.set(0)).await;

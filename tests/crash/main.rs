@@ -43,4 +43,5 @@ mod kills;
 mod outage;
 mod power_cuts;
 mod restarts;
+mod slow_clients;
 mod strange_files;

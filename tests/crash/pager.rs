@@ -56,7 +56,7 @@ impl Pager {
     fn spawn(&self, prepare: Prepare<'_>) -> Child {
         let out = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let errors = out.try_clone().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_larkhorn"));
+        let mut command = Command::new(program());
         command.arg("serve").env_clear().current_dir(self.folder.path());
         prepare(&mut command);
         command.stdin(Stdio::null()).stdout(out).stderr(errors).spawn().unwrap()
@@ -124,6 +124,11 @@ impl Pager {
             assert!(began.elapsed() < PATIENCE, "it does not stop\n{}", self.end_of_log());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -215,6 +220,12 @@ impl Drop for Pager {
             eprintln!("---- the end of the log:\n{}", self.end_of_log());
         }
     }
+}
+
+/// The program, or another build of it that `LARKHORN_BIN` names.
+#[expect(clippy::disallowed_methods, reason = "which program is tried may be told from outside")]
+fn program() -> String {
+    std::env::var("LARKHORN_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_larkhorn").to_owned())
 }
 
 /// Posts a webhook.

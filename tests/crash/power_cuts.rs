@@ -16,7 +16,7 @@ use crate::backend::Backend;
 use crate::dice::Dice;
 use crate::disk::{Disk, Losses, Mood};
 use crate::lane::{CHAT, LIN, Lane, MARA};
-use crate::shim;
+use crate::shim::{self, Clockwork};
 use crate::table::{Row, wanted};
 
 const CUTS: usize = 16;
@@ -25,6 +25,7 @@ const LANES: usize = 2;
 const CUTS_PER_FILE: usize = 25;
 /// After so many cuts everything accepted has to be delivered, and is looked at.
 const LOOK_EVERY: usize = 8;
+const RATE: u32 = 20;
 const WEBHOOKS: usize = 12;
 /// The longest life of a process, in milliseconds.
 const LIFE_MAX_MS: u64 = 100;
@@ -94,7 +95,8 @@ impl Life {
     fn new(seed: u64, swallow: bool) -> Self {
         let (database, log) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let folder = std::fs::canonicalize(database.path()).unwrap();
-        let lane = Lane::new(Backend::sqlite_in(&folder), seed, None);
+        // Phones of unknown outcome ring again after a minute of the pager's.
+        let lane = Lane::new(Backend::sqlite_in(&folder), seed, Some(Clockwork::of_rate(RATE)));
         Self {
             lane,
             dice: Dice::new(seed ^ 0xcafe),
@@ -180,7 +182,14 @@ async fn is_found_out(mut life: Life) -> bool {
     let log = life.log.clone();
     drop(std::fs::remove_file(&log));
     let prepare = move |command: &mut std::process::Command| shim::watch(command, &folder, &log, false);
-    if !life.lane.pager.try_start(&prepare).await {
+    let clock = life.lane.clock.take().unwrap();
+    let prepare = |command: &mut std::process::Command| {
+        clock.apply(command);
+        prepare(command);
+    };
+    let started = life.lane.pager.try_start(&prepare).await;
+    life.lane.clock = Some(clock);
+    if !started {
         return true;
     }
     life.lane.quiet().await;

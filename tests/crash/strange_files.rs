@@ -51,13 +51,19 @@ async fn strange_files_are_refused_and_left_as_they_are() {
         for word in words {
             assert!(last.contains(word), "{case}: {word:?} is not in {last}");
         }
-        assert!(contents(&path) == before, "{case}: it was changed");
+        // SQLite leaves an empty log beside a file that it looked at.
+        let after: Vec<_> = contents(&path).into_iter().filter(|file| !is_empty_log(file)).collect();
+        assert!(after == before, "{case}: it was changed");
         eprintln!("{case}: {last}");
     }
     fs::write(&file, sound).unwrap();
     lane.start().await;
     let found = lane.end().await;
     assert!(found.lost.is_empty() && found.beyond_rule.is_empty(), "{found:#?}");
+}
+
+fn is_empty_log((name, bytes): &(String, Vec<u8>)) -> bool {
+    name.ends_with("-shm") || (name.ends_with("-wal") && bytes.is_empty())
 }
 
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
