@@ -60,6 +60,8 @@
 //! | aes, cbc | the cipher around Feishu's callbacks |
 //! | tokio-tungstenite (framing only) | the long connection, over the HTTP client's own upgrade: one TLS stack, one proxy setting |
 //! | actix-ws | the fake Feishu's end of it, inside the web server that is there |
+//! | actix-http, actix-server, actix-service | the parts of actix-web that its own server puts together, here around a connection that is patient, not endlessly |
+//! | rustix | asks for more open files; no unsafe here, in the tree anyway |
 //! | uuid | idempotency keys towards Feishu |
 //! | arc-swap | rules replaced under readers that never wait |
 //! | async-trait | the store and the app's hooks as trait objects |

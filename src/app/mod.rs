@@ -16,6 +16,7 @@
 mod clock;
 mod conversation;
 mod database;
+mod descriptors;
 mod files;
 mod readiness;
 mod reload;
@@ -46,7 +47,7 @@ use crate::rules::RuleSet;
 use crate::settings::{Events, Settings};
 use crate::store::Store;
 use crate::store::postgres::Wake;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Refusals};
 use crate::wire;
 use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
@@ -101,6 +102,7 @@ struct Parts {
 /// cannot be reached is not among them.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
     settings.check_exposure()?;
+    descriptors::allow_many();
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).with_context(|| {
         format!("cannot listen on {listen}; is another process there? server.listen names the address")
@@ -218,11 +220,13 @@ impl Parts {
         let long_connection = (settings.feishu.events == Events::LongConnection)
             .then(|| LongConnection::new(client.clone(), ear, metrics.clone(), clock.clone()));
         let line = long_connection.as_ref().map(LongConnection::line);
+        let refusals = Arc::<Refusals>::default();
         let self_check = SelfCheck::new(engine.clone(), shared.clone(), clock.clone(), reach)
             .listening(line.clone())
             .counting(purse.clone())
             .with_sinks(sinks)
             .one_of(part.clone())
+            .hearing_of(refusals.clone())
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone(), part.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
@@ -236,6 +240,8 @@ impl Parts {
             metrics,
             access: http::Access::of(&settings),
             limits: http::Limits::of(&settings),
+            intake: Arc::default(),
+            refusals,
             listener: heard,
             actions: Some(conversation),
         };

@@ -82,7 +82,7 @@ async fn act(
     }
     body::check_type(&request)?;
     let limits = Limits { max_body_bytes: BODY_BYTES_MAX, ..state.limits };
-    let bytes = body::read(&request, payload, limits).await?;
+    let bytes = body::read(&request, payload, limits, &state.intake).await?;
     let wish: Wish = serde_json::from_slice(&bytes)
         .map_err(|e| Problem::bad_request(format!("the body is not {{\"by\":\"your name\", …}}: {e}")))?;
     let actor = Actor { name: name(&wish.by, "by")?, known: false, via: Via::Api };

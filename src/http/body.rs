@@ -1,4 +1,7 @@
 //! Reads a body: never more than the limit, never waiting for ever.
+//!
+//! Compressed bodies are refused by their head (415): no sender of alerts
+//! compresses, and what is never unpacked cannot be a bomb.
 
 use std::time::Duration;
 
@@ -9,17 +12,17 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::Limits;
+use super::{Intake, Limits};
 use super::problem::Problem;
 
 /// Refuses what cannot be JSON as it is: compressed bodies and other types.
 /// A missing type is tolerated; senders in the wild leave it out.
 pub(super) fn check_type(request: &HttpRequest) -> Result<(), Problem> {
-    let refuse = |detail: String| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
-        return refuse("the body is compressed: send it as it is, without Content-Encoding".into());
+        let detail = "the body is compressed: send it as it is, without Content-Encoding";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).closing());
     }
     if !request.headers().contains_key(header::CONTENT_TYPE) {
         return Ok(());
@@ -28,7 +31,8 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), Problem> {
     if kind.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    refuse(format!("Content-Type is {kind:?}: send application/json"))
+    let detail = format!("Content-Type is {kind:?}: send application/json");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).closing())
 }
 
 /// What a sender must keep up on average, in bytes per second. One that
@@ -43,12 +47,14 @@ pub(super) async fn read(
     request: &HttpRequest,
     mut payload: Payload,
     limits: Limits,
+    intake: &Intake,
 ) -> Result<Bytes, Problem> {
     let declared = declared_length(request);
     if declared.is_some_and(|length| length > limits.max_body_bytes) {
         return Err(too_large(limits));
     }
     let mut body = BytesMut::with_capacity(room(declared));
+    let mut held = intake.room();
     let begun = Instant::now();
     loop {
         let until = deadline(begun, body.len(), limits.body_idle);
@@ -62,6 +68,7 @@ pub(super) async fn read(
         if body.len().saturating_add(chunk.len()) > limits.max_body_bytes {
             return Err(too_large(limits));
         }
+        held.grow(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
 }
@@ -127,7 +134,7 @@ mod tests {
         let request = TestRequest::post().to_http_request();
         let payload = Payload::from_request(&request, &mut raw).await.unwrap();
         let begun = Instant::now();
-        let answer = read(&request, payload, LIMITS).await;
+        let answer = read(&request, payload, LIMITS, &Intake::default()).await;
         (answer.map(|body| body.len()).map_err(|problem| problem.status()), begun.elapsed())
     }
 

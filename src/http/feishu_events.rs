@@ -32,7 +32,7 @@ async fn hear(request: HttpRequest, payload: Payload, state: Data<State>) -> Res
     };
     body::check_type(&request)?;
     let limits = Limits { max_body_bytes: BODY_BYTES_MAX, ..state.limits };
-    let bytes = body::read(&request, payload, limits).await?;
+    let bytes = body::read(&request, payload, limits, &state.intake).await?;
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let signed = Signed {
         timestamp: header("X-Lark-Request-Timestamp"),

@@ -6,6 +6,7 @@
 //! * A webhook is answered 200 only after the store has committed its bytes.
 //! * Who calls is checked before anything of what they sent is parsed.
 //! * No body is buffered beyond the limit, whatever its headers claim.
+//! * Nobody holds a connection by being slow: every wait has an end (`patience`, `body`).
 //! * Every error is `application/problem+json` with one sentence that says what to do.
 //!
 //! Nothing is decided here: bytes go into the inbox and the engine is told;
@@ -14,9 +15,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Notify;
@@ -26,7 +25,7 @@ use crate::feishu::callbacks::Callbacks;
 use crate::feishu::listening::Listener;
 use crate::settings::{Settings, Webhook};
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Refusals};
 
 mod actions;
 mod auth;
@@ -34,20 +33,19 @@ mod body;
 mod dashboard;
 mod feishu_events;
 mod incidents;
+mod intake;
 mod operations;
+mod patience;
 mod problem;
+mod server;
 mod webhook;
 
 pub use actions::{ActError, Actions};
+pub use intake::Intake;
+pub use server::serve;
 
 /// How long a sender may keep quiet in the middle of a body.
-const BODY_IDLE: Duration = Duration::from_secs(10);
-/// How long a sender may take for the head of a request.
-const HEAD: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept; Alertmanager's client reuses them.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a stop waits for requests that are being answered, in seconds.
-const SHUTDOWN_SECONDS: u64 = 8;
+const BODY_IDLE: Duration = Duration::from_secs(7);
 
 /// Reads rules and templates again.
 #[async_trait]
@@ -106,6 +104,10 @@ pub struct State {
     pub access: Access,
     /// Bounds on bodies.
     pub limits: Limits,
+    /// Bounds on all of them together.
+    pub intake: Arc<Intake>,
+    /// Told of each webhook that is too large.
+    pub refusals: Arc<Refusals>,
     /// Hears Feishu's callbacks, once they are proven; `None`: they do not come over HTTP.
     pub listener: Option<(Callbacks, Arc<dyn Listener>)>,
     /// Acts on incidents; `None`: they can only be looked at.
@@ -138,18 +140,4 @@ pub fn configure(state: State) -> impl Fn(&mut ServiceConfig) + Clone {
         dashboard::routes(config);
         config.default_service(web::to(problem::no_such_path));
     }
-}
-
-/// A server on the listener, to be awaited. It does not listen to signals:
-/// whoever started it stops it through its handle.
-pub fn serve(listener: std::net::TcpListener, state: State, workers: usize) -> std::io::Result<Server> {
-    let server = HttpServer::new(move || App::new().configure(configure(state.clone())))
-        .workers(workers)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD)
-        .client_disconnect_timeout(Duration::from_secs(5))
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .disable_signals()
-        .listen(listener)?;
-    Ok(server.run())
 }

@@ -13,6 +13,7 @@ use super::{State, body};
 use crate::domain::{OWN_SOURCE, SourceKind};
 use crate::sources::{self, Hint};
 use crate::store::{NewDelivery, StoreError};
+use crate::telemetry::Refused;
 
 /// Bodies from this size on are looked through off the threads that serve.
 const LARGE_BYTES: usize = 256 * 1024;
@@ -90,7 +91,16 @@ async fn keep(
     let caller = auth::webhook(request, &state.access.webhook)?;
     body::check_type(request)?;
     let named = source(request)?;
-    let body = body::read(request, payload, state.limits).await?;
+    state.intake.admit(state.store.as_ref(), state.clock.now()).await.map_err(Problem::closing)?;
+    let known = matches!(caller, Caller::Admitted);
+    let body = body::read(request, payload, state.limits, &state.intake).await.inspect_err(|problem| {
+        // Who only claims to be known must not wake anybody.
+        if known && problem.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let source = named.clone().unwrap_or_else(|| UNKNOWN.to_owned());
+            let limit = state.limits.max_body_bytes;
+            state.refusals.note(Refused { at: state.clock.now(), source, limit });
+        }
+    })?;
     if let Caller::Signed(signature) = caller {
         signature.check(&body, state.clock.now())?;
     }
@@ -100,8 +110,10 @@ async fn keep(
     let (kind, alerts) = inspect(hint, body.clone()).await?;
     let source = named.unwrap_or_else(|| kind.as_str().to_owned());
     counted_as.clone_from(&source);
+    let size = body.len();
     let delivery = NewDelivery { source, kind, body, received_at: state.clock.now() };
     state.store.accept(delivery).await.map_err(|e| not_kept(&e))?;
+    state.intake.accepted(size);
     state.inbox_signal.notify_one();
     Ok(alerts)
 }

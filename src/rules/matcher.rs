@@ -5,7 +5,7 @@
 //! allowed, expressions are anchored at both ends and a missing label is the
 //! empty value. Its older lenient parser guesses where this one asks for quotes.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::pattern::Pattern;
 
@@ -85,26 +85,44 @@ impl Matcher {
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.chars().any(|c| !is_bare(c)) {
-            write!(f, "{:?}", self.name)?;
+            quote(f, &self.name)?;
         } else {
             f.write_str(&self.name)?;
         }
-        write!(f, "{}{:?}", self.op.as_str(), self.value)
+        f.write_str(self.op.as_str())?;
+        quote(f, &self.value)
     }
 }
 
+/// In quotes and escaped as [`parse`] reads it back.
+fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => write!(f, "\\{c}")?,
+            '\n' => f.write_str("\\n")?,
+            '\r' => f.write_str("\\r")?,
+            '\t' => f.write_str("\\t")?,
+            c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
+            c => f.write_char(c)?,
+        }
+    }
+    f.write_char('"')
+}
+
 /// A mistake in a matcher.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadMatcher {
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadMatcher {
     /// Which character of the text is to blame, from 0.
-    pub(super) at: usize,
+    pub at: usize,
     /// What is wrong and the way out.
-    pub(super) message: String,
+    pub message: String,
 }
 
 /// Reads one matcher or several: `a="b"`, `a="b",c=~"d"`, `{a="b",c=~"d"}`.
 /// Only braces may be empty; they match everything.
-pub(super) fn parse(text: &str) -> Result<Vec<Matcher>, BadMatcher> {
+pub fn parse(text: &str) -> Result<Vec<Matcher>, BadMatcher> {
     let mut reader = Reader { text, at: 0 };
     reader.skip_space();
     let braced = reader.take("{");
@@ -344,6 +362,23 @@ mod tests {
             (r#""\"#, 3),
         ] {
             assert_eq!(parse(&format!("a={text}")).unwrap_err().at, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same_again() {
+        for value in ["\0\u{14}", "\u{7f}\u{85}", "\u{200b}\u{e000}", "a\"b\\c\n\t\r", "支🔥", "'", ""] {
+            for name in [value, "plain", "two words"].into_iter().filter(|name| !name.is_empty()) {
+                let matcher = Matcher {
+                    name: name.into(),
+                    op: MatchOp::Equal,
+                    value: value.into(),
+                    pattern: Pattern::word(value),
+                };
+                let written = matcher.to_string();
+                let again = parse(&written).unwrap();
+                assert_eq!((again[0].name(), again[0].value(), again.len()), (name, value, 1), "{written}");
+            }
         }
     }
 

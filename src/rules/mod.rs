@@ -39,7 +39,7 @@ use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severit
 
 pub use duration::parse as parse_duration;
 pub use finding::{Finding, RuleError, Warning};
-pub use matcher::{MatchOp, Matcher};
+pub use matcher::{BadMatcher, MatchOp, Matcher, parse as parse_matchers};
 pub use router::{Origin, Route, Router, Scratch};
 use schedule::{Calendar, Schedule};
 pub use schedule::{Gap, OnCall, Shift, Source};

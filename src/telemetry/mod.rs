@@ -12,6 +12,8 @@
 
 mod logs;
 mod metrics;
+mod refusals;
 
 pub use logs::{LogFormat, check_filter, init_logs};
 pub use metrics::{Metrics, SOURCES_MAX, Waiting};
+pub use refusals::{Refusals, Refused};

@@ -30,6 +30,7 @@ use crate::domain::{Clock, OWN_SOURCE, Urgent};
 use crate::escalation::budget::WARN_AT_PERCENT;
 use crate::fallback::Notice;
 use crate::store::{Backlog, Store, StoreError};
+use crate::telemetry::{Refusals, Refused};
 use crate::wire;
 
 /// How often it looks.
@@ -45,6 +46,9 @@ const LOW_PERCENT: u32 = {
     let [_, last] = WARN_AT_PERCENT;
     last
 };
+/// A webhook that was too large is news for so long: a sender with more of the
+/// same has tried again by then (Alertmanager's `group_interval` is 5 min).
+const TOO_LARGE: SignedDuration = SignedDuration::from_mins(15);
 /// A condition that has not held for so long is over.
 const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 /// How often the last resort hears that the store is broken.
@@ -67,6 +71,8 @@ struct Vitals {
     closed: Option<(Timestamp, String)>,
     /// Since when the long connection is down, and why.
     deaf: Option<(Timestamp, String)>,
+    /// The last webhook that was too large.
+    too_large: Option<Refused>,
 }
 
 impl Vitals {
@@ -82,7 +88,10 @@ impl Vitals {
         let low: Vec<String> = low.map(|(channel, percent)| format!("{channel} {percent} %")).collect();
         let budget = (!low.is_empty()).then(|| Alarm::BudgetLow { why: low.join(", ") });
         let closed = self.closed.map(|(_, why)| Alarm::CardsRefused { why });
-        [budget, closed, late, refused, deaf].into_iter().flatten().collect()
+        let too_large = self.too_large.filter(|refused| !for_long(refused.at, TOO_LARGE)).map(|refused| {
+            Alarm::PayloadRefused { why: format!("{} > {} bytes", refused.source, refused.limit) }
+        });
+        [budget, closed, late, refused, deaf, too_large].into_iter().flatten().collect()
     }
 }
 
@@ -132,6 +141,7 @@ pub struct SelfCheck {
     line: Option<watch::Receiver<Line>>,
     purse: Option<Purse>,
     sinks: Option<Arc<Sinks>>,
+    refusals: Option<Arc<Refusals>>,
     watcher: Option<Watcher>,
     part: Part,
     ringing: Ringing,
@@ -150,6 +160,7 @@ impl SelfCheck {
             line: None,
             purse: None,
             sinks: None,
+            refusals: None,
             watcher: None,
             part: replicas::alone(),
             ringing: Ringing::default(),
@@ -174,6 +185,12 @@ impl SelfCheck {
     #[must_use]
     pub fn with_sinks(self, sinks: Option<Arc<Sinks>>) -> Self {
         Self { sinks, ..self }
+    }
+
+    /// Looks at what the door has refused too.
+    #[must_use]
+    pub fn hearing_of(self, refusals: Arc<Refusals>) -> Self {
+        Self { refusals: Some(refusals), ..self }
     }
 
     /// Lets somebody outside know that all is well.
@@ -225,6 +242,7 @@ impl SelfCheck {
                 None => Vec::new(),
             },
             deaf: line.and_then(|line| Some((line.since, line.trouble?))),
+            too_large: self.refusals.as_ref().and_then(|refusals| refusals.last()),
         };
         let ringing = self.ringing.hear(vitals.alarms(now), now);
         self.engine.alarm(&ringing, now).await?;
@@ -290,6 +308,7 @@ mod tests {
             closed: None,
             budgets: vec![(Urgent::Phone, 89)],
             deaf: Some((at(0), "connection refused".to_owned())),
+            too_large: None,
         };
         let table = [
             (29, vec![]),
@@ -304,6 +323,12 @@ mod tests {
         }
         assert_eq!(names(Vitals::default(), 10_000), Vec::<&str>::new());
         let low = Vitals { budgets: vec![(Urgent::Phone, 90), (Urgent::Sms, 12)], ..Vitals::default() };
+        let refused = Refused { at: at(0), source: "eu".to_owned(), limit: 1000 };
+        let too_large = |second| {
+            let vitals = Vitals { too_large: Some(refused.clone()), ..Vitals::default() };
+            names(vitals, second)
+        };
+        assert_eq!((too_large(0), too_large(899), too_large(900)), (vec!["PayloadRefused"], vec!["PayloadRefused"], vec![]));
         assert_eq!(low.alarms(at(0)), [Alarm::BudgetLow { why: "phone 90 %".to_owned() }]);
     }
 

@@ -168,6 +168,8 @@ impl Stage {
             metrics: Metrics::new("0.0.1"),
             access: Access { webhook: Webhook::default(), api_token: None },
             limits: Limits { max_body_bytes: 1 << 20, body_idle: Duration::from_secs(10) },
+            intake: Arc::default(),
+            refusals: Arc::default(),
             listener: match callbacks {
                 Some(callbacks) => Some((callbacks, desk.clone())),
                 None => None,

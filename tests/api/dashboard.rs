@@ -87,6 +87,8 @@ impl Pager {
             metrics: Metrics::new("0.0.1"),
             access: Access { webhook: Webhook::default(), api_token: Some("api".into()) },
             limits: Limits { max_body_bytes: 1 << 20, body_idle: Duration::from_secs(30) },
+            intake: Arc::default(),
+            refusals: Arc::default(),
             listener: None,
             actions: None,
         };

@@ -106,6 +106,8 @@ impl Door {
                 max_body_bytes: plan.max_body_bytes.unwrap_or(1 << 20),
                 body_idle: plan.body_idle.unwrap_or(Duration::from_secs(30)),
             },
+            intake: Arc::default(),
+            refusals: Arc::default(),
             listener: None,
             actions: None,
         };

@@ -19,6 +19,7 @@ mod budgets;
 mod cards;
 mod chaos;
 mod delivery;
+mod duplicates;
 mod heartbeats;
 mod ladder;
 mod last_resort;

@@ -28,6 +28,11 @@ pub enum Alarm {
         /// Where, and Feishu's words.
         why: String,
     },
+    /// A webhook was too large, and its sender will not send it again.
+    PayloadRefused {
+        /// Whose, and what would have been taken.
+        why: String,
+    },
     /// Buttons, replies and emoji do not arrive.
     LongConnectionDown {
         /// What is wrong.
@@ -37,18 +42,19 @@ pub enum Alarm {
 
 impl Alarm {
     /// The names of all, as `alertname`.
-    pub const NAMES: [&str; 5] =
-        ["BudgetLow", "CardsRefused", "DeliveryLate", "FeishuRefuses", "LongConnectionDown"];
+    pub const NAMES: [&str; 6] =
+        ["BudgetLow", "CardsRefused", "DeliveryLate", "FeishuRefuses", "LongConnectionDown", "PayloadRefused"];
 
     /// Its `alertname`.
     pub fn name(&self) -> &'static str {
-        let [budget, cards, late, refuses, down] = Self::NAMES;
+        let [budget, cards, late, refuses, down, too_large] = Self::NAMES;
         match self {
             Self::BudgetLow { .. } => budget,
             Self::CardsRefused { .. } => cards,
             Self::DeliveryLate => late,
             Self::FeishuRefuses { .. } => refuses,
             Self::LongConnectionDown { .. } => down,
+            Self::PayloadRefused { .. } => too_large,
         }
     }
 
@@ -81,6 +87,18 @@ impl Alarm {
             }
             (Self::LongConnectionDown { why }, Locale::ZhCn) => {
                 format!("长连接中断，收不到按钮和回复：{why}")
+            }
+            (Self::PayloadRefused { why }, Locale::En) => {
+                format!(
+                    "a webhook was too large, its alerts are not known here and will not be sent again ({why}): \
+                     raise server.max_body_bytes or set max_alerts at the sender"
+                )
+            }
+            (Self::PayloadRefused { why }, Locale::ZhCn) => {
+                format!(
+                    "有 webhook 超过大小上限，其中的告警没有收到，发送方也不会重发（{why}）：\
+                     请调大 server.max_body_bytes，或在发送方设置 max_alerts"
+                )
             }
         }
     }
