@@ -56,39 +56,37 @@ pub(super) fn name() -> String {
 }
 
 /// Lets go of what is long over while this process leads, and tells how much room
-/// the store takes, until `stop` turns true.
-pub(super) async fn keep_small(
-    store: Arc<dyn Store>,
-    keep_resolved: SignedDuration,
-    metrics: Metrics,
-    clock: Arc<dyn Clock>,
-    part: Part,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        if let Err(error) = tidy_up(store.as_ref(), keep_resolved, &metrics, clock.as_ref(), &part).await {
-            tracing::warn!(%error, "what is long over cannot be let go");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-    }
+/// the store takes.
+pub(super) struct Keeper {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keep_resolved: SignedDuration,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) part: Part,
 }
 
-async fn tidy_up(
-    store: &dyn Store,
-    keep_resolved: SignedDuration,
-    metrics: &Metrics,
-    clock: &dyn Clock,
-    part: &Part,
-) -> Result<(), StoreError> {
-    let before = clock.now().checked_sub(keep_resolved).unwrap_or(Timestamp::MIN);
-    while part.borrow().leads {
-        if store.forget(before, HELPING).await? < u64::try_from(HELPING).unwrap_or(u64::MAX) {
-            break;
+impl Keeper {
+    /// Looks again and again until `stop` turns true.
+    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = self.tidy_up().await {
+                tracing::warn!(%error, "what is long over cannot be let go");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
         }
     }
-    metrics.store_bytes(store.size_bytes().await?);
-    Ok(())
+
+    async fn tidy_up(&self) -> Result<(), StoreError> {
+        let before = self.clock.now().checked_sub(self.keep_resolved).unwrap_or(Timestamp::MIN);
+        while self.part.borrow().leads {
+            if self.store.forget(before, HELPING).await? < u64::try_from(HELPING).unwrap_or(u64::MAX) {
+                break;
+            }
+        }
+        self.metrics.store_bytes(self.store.size_bytes().await?);
+        Ok(())
+    }
 }

@@ -53,7 +53,7 @@ use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
 use crate::worker::long_connection::{Line, LongConnection};
 use crate::worker::purse::Purse;
-use crate::worker::replicas::Replicas;
+use crate::worker::replicas::{Part, Replicas};
 use crate::worker::roll_call::RollCall;
 use crate::worker::self_check::{SelfCheck, Watcher};
 use crate::worker::sinks::Sinks;
@@ -189,6 +189,23 @@ impl Parts {
         (Arc::new(engine), Arc::new(courier))
     }
 
+    /// What calls and text messages may cost.
+    fn purse(&self) -> Purse {
+        let zone = self.settings.timezone.clone();
+        Purse::new(self.store.clone(), self.rules.clone(), zone, self.metrics.clone())
+    }
+
+    /// Who keeps the store small.
+    fn keeper(&self, part: Part) -> database::Keeper {
+        database::Keeper {
+            store: self.store.clone(),
+            keep_resolved: self.settings.store.keep_resolved,
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            part,
+        }
+    }
+
     /// Lets everything loose.
     fn run(self, listener: TcpListener) -> anyhow::Result<Running> {
         let addr = listener.local_addr()?;
@@ -196,12 +213,7 @@ impl Parts {
         let Wake { inbox: inbox_signal, outbox: outbox_signal } = self.signals.clone();
         let store = self.store.clone();
         let (shared, part) = (store.clone(), self.replicas.part());
-        let purse = Purse::new(
-            shared.clone(),
-            self.rules.clone(),
-            self.settings.timezone.clone(),
-            self.metrics.clone(),
-        );
+        let (purse, keeper) = (self.purse(), self.keeper(part.clone()));
         let roll_call =
             RollCall::new(shared.clone(), self.client.clone(), self.rules.clone(), self.metrics.clone());
         let (engine, courier) = self.workers(outbox_signal.clone(), &purse);
@@ -230,7 +242,6 @@ impl Parts {
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone(), part.clone());
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
-        let state_metrics = metrics.clone();
         let state = http::State {
             store: shared,
             reload: reload.clone(),
@@ -248,17 +259,9 @@ impl Parts {
         let server = http::serve(listener, state, http_workers())?;
         let handle = server.handle();
         let server_ended = tokio::spawn(server);
-        let keep_resolved = settings.store.keep_resolved;
         let mut workers = vec![
             tokio::spawn(replicas.run(stopped.clone())),
-            tokio::spawn(database::keep_small(
-                store.clone(),
-                keep_resolved,
-                state_metrics,
-                clock.clone(),
-                part.clone(),
-                stopped.clone(),
-            )),
+            tokio::spawn(keeper.run(stopped.clone())),
             tokio::spawn(engine.clone().keep_reconciled(clock.clone(), part.clone(), stopped.clone())),
             tokio::spawn(purse.keep_told(clock.clone(), stopped.clone())),
             tokio::spawn(roll_call.run(clock.clone(), stopped.clone())),

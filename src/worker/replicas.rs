@@ -83,7 +83,6 @@ impl Replicas {
     }
 
     async fn attend(&mut self) -> Result<(), StoreError> {
-        #[expect(clippy::disallowed_methods, reason = "how long ago something was, not a deadline")]
         let asked_at = Instant::now();
         let part = self.store.attend().await?;
         if let Some(now) = self.store.time().await? {

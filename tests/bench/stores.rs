@@ -180,15 +180,16 @@ fn recovery() {
         match &url {
             None => pager.wait_for(open, i64::try_from(OPEN).unwrap(), PATIENCE),
             Some(_) => {
-                wait(|| cluster.psql(&format!("SET search_path TO recovery; {open}")) == OPEN.to_string())
+                let open = format!("SET search_path TO recovery; {open}");
+                wait(|| cluster.psql(&open) == OPEN.to_string());
             }
         }
         let began = pager.start_again();
         fake.buzzes.lock().unwrap()[0] = None;
         pager.post(&request(&body(&format!("{PROBE}00000000"), "critical", OPEN + 1, 1)));
         wait(|| fake.buzzes.lock().unwrap()[0].is_some());
-        let paged = fake.buzzes.lock().unwrap()[0].unwrap();
-        let took = paged.duration_since(began);
+        let rang = fake.buzzes.lock().unwrap()[0].unwrap();
+        let took = rang.duration_since(began);
         line(&[
             name.to_owned(),
             format!("{:.2} s", took.as_secs_f64()),

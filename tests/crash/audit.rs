@@ -86,7 +86,11 @@ pub(crate) async fn audit(lane: &Lane) -> Findings {
             found.lost.push(format!("{} was accepted and has no card", word(n)));
         } else if !wanted.contains(&shown.colour.as_str()) {
             found.delivered += 1;
-            found.lost.push(format!("the card of {} is {}, not {wanted:?}: {group:?}", word(n), shown.colour));
+            found.lost.push(format!(
+                "the card of {} is {}, not {wanted:?}: {group:?}",
+                word(n),
+                shown.colour
+            ));
         } else {
             found.delivered += webhooks;
         }
@@ -100,7 +104,9 @@ pub(crate) async fn audit(lane: &Lane) -> Findings {
     let unanswered = lane.pager.log().matches("no answer in time").count();
     if found.unexplained > unanswered {
         let (repeated, unanswered) = (found.unexplained, unanswered);
-        found.beyond_rule.push(format!("{repeated} buzzes were repeated, and only {unanswered} calls not answered"));
+        found
+            .beyond_rule
+            .push(format!("{repeated} buzzes were repeated, and only {unanswered} calls not answered"));
     }
     lane.backend.assert_sound();
     secrets(lane, &mut found).await;
@@ -132,12 +138,21 @@ fn shown(lane: &Lane, groups: usize) -> Vec<Shown> {
     all
 }
 
-fn buzzes(lane: &Lane, n: usize, group: &Group, buzzes: &[(String, Urgent, Timestamp)], found: &mut Findings) {
+fn buzzes(
+    lane: &Lane,
+    n: usize,
+    group: &Group,
+    buzzes: &[(String, Urgent, Timestamp)],
+    found: &mut Findings,
+) {
     let answered = [group.acknowledged, group.resolved].into_iter().flatten().min();
     if let Some(answered) = answered {
         let last = lane.wall_clock_of(answered + IN_FLIGHT);
         for (person, urgent, at) in buzzes.iter().filter(|(_, _, at)| *at > last) {
-            found.beyond_rule.push(format!("{person} was buzzed ({urgent:?}) about {} at {at}, answered by {last}", word(n)));
+            found.beyond_rule.push(format!(
+                "{person} was buzzed ({urgent:?}) about {} at {at}, answered by {last}",
+                word(n)
+            ));
         }
     }
     for person in [LIN, MARA] {
@@ -156,7 +171,9 @@ fn buzzes(lane: &Lane, n: usize, group: &Group, buzzes: &[(String, Urgent, Times
                         format!("{who} {urgent:?} +{:.1} s", since.as_secs_f64())
                     })
                     .collect();
-                found.beyond_rule.push(format!("{person}'s phone rang again about {} after {apart:#}: {all:?}", word(n)));
+                found
+                    .beyond_rule
+                    .push(format!("{person}'s phone rang again about {} after {apart:#}: {all:?}", word(n)));
             } else if !lane.was_interrupted(*before, *after) {
                 found.unexplained += 1;
             }

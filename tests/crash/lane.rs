@@ -60,7 +60,8 @@ impl Lane {
         clock: Option<Clockwork>,
         (feishu, network): (SocketAddr, Option<Proxy>),
     ) -> Self {
-        let sandbox = Sandbox::new(Arc::new(SystemClock), Options { limits: Limits::Off, ..Options::default() });
+        let sandbox =
+            Sandbox::new(Arc::new(SystemClock), Options { limits: Limits::Off, ..Options::default() });
         sandbox.add_person(Account::new(LIN, "Lin"));
         sandbox.add_person(Account::new(MARA, "Mara"));
         sandbox.add_chat(CHAT, "On-call", &[LIN, MARA]);
@@ -132,7 +133,8 @@ impl Lane {
                 continue;
             }
             let case = incident["labels"]["case"].as_str().unwrap_or_default().to_owned();
-            let Some(group) = case.strip_prefix("case").and_then(|digits| digits.parse::<usize>().ok()) else {
+            let Some(group) = case.strip_prefix("case").and_then(|digits| digits.parse::<usize>().ok())
+            else {
                 continue;
             };
             if self.pager.act(incident["id"].as_str().unwrap(), "acknowledge").await {

@@ -49,8 +49,7 @@ impl Cluster {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let cluster = Self { folder, port, watch };
         cluster.give_away();
-        cluster
-            .run("initdb", &["-D", &cluster.files(), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]);
+        Self::run("initdb", &["-D", &cluster.files(), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]);
         let config = format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n\
              max_connections = 200\nlogging_collector = off\n"
@@ -82,7 +81,7 @@ impl Cluster {
         let port = self.port.to_string();
         let arguments =
             ["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &port, "-U", USER];
-        self.run("psql", &[&arguments[..], &["-d", "postgres", "-c", sql]].concat())
+        Self::run("psql", &[&arguments[..], &["-d", "postgres", "-c", sql]].concat())
     }
 
     fn files(&self) -> String {
@@ -94,7 +93,7 @@ impl Cluster {
     }
 
     fn control(&self, arguments: &[&str]) {
-        self.run("pg_ctl", &[&["-D", &self.files()], arguments].concat());
+        Self::run("pg_ctl", &[&["-D", &self.files()], arguments].concat());
     }
 
     /// The server refuses to be root: then all is done as the user that Debian made for it.
@@ -105,7 +104,7 @@ impl Cluster {
         }
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> String {
+    fn run(program: &str, arguments: &[&str]) -> String {
         let mut command = server_program(program);
         // A server that stays would hold our pipes open for ever.
         let starts = arguments.contains(&"start");

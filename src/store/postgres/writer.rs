@@ -107,7 +107,7 @@ impl Line {
                     self.session = Some(session);
                 }
                 Err(error) => {
-                    self.tried_at = Some(monotonic());
+                    self.tried_at = Some(Instant::now());
                     return Err(error);
                 }
             }
@@ -119,11 +119,6 @@ impl Line {
     pub(super) fn hang_up(&mut self) {
         self.session = None;
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "for pauses between attempts, not for deadlines")]
-pub(super) fn monotonic() -> Instant {
-    Instant::now()
 }
 
 struct Worker {
