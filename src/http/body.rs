@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::{Intake, Limits};
 use super::problem::Problem;
+use super::{Intake, Limits};
 
 /// Refuses what cannot be JSON as it is: compressed bodies and other types.
 /// A missing type is tolerated; senders in the wild leave it out.

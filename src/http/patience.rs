@@ -112,8 +112,7 @@ impl<IO> Patient<IO> {
         // Nothing has come yet on a fresh connection: its first head is due.
         let span = if now.amid || after == 0 { HEAD } else { KEEP_ALIVE };
         let fresh = before != Some(now);
-        let (sleep, wait) =
-            self.reading.get_or_insert_with(|| (Box::pin(tokio::time::sleep(span)), now));
+        let (sleep, wait) = self.reading.get_or_insert_with(|| (Box::pin(tokio::time::sleep(span)), now));
         if fresh {
             *wait = now;
             sleep.as_mut().reset(Instant::now() + span);
@@ -128,7 +127,11 @@ impl<IO> Patient<IO> {
             return done;
         }
         let sleep = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE)));
-        if sleep.as_mut().poll(cx).is_ready() { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { done }
+        if sleep.as_mut().poll(cx).is_ready() {
+            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            done
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix_http::{HttpService, KeepAlive};
 use actix_server::ServerBuilder;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::dev::{AppConfig, Server};
 use actix_web::App;
+use actix_web::dev::{AppConfig, Server};
 use tokio::net::TcpStream;
 
 use super::patience::{self, Patient};

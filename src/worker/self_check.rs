@@ -314,7 +314,10 @@ mod tests {
             let vitals = Vitals { too_large: Some(refused.clone()), ..Vitals::default() };
             names(vitals, second)
         };
-        assert_eq!((too_large(0), too_large(899), too_large(900)), (vec!["PayloadRefused"], vec!["PayloadRefused"], vec![]));
+        assert_eq!(
+            (too_large(0), too_large(899), too_large(900)),
+            (vec!["PayloadRefused"], vec!["PayloadRefused"], vec![])
+        );
         assert_eq!(low.alarms(at(0)), [Alarm::BudgetLow { why: "phone 90 %".to_owned() }]);
     }
 

@@ -59,12 +59,14 @@ impl Backend {
     pub(crate) fn assert_sound(&self) {
         match self {
             Self::SqliteFile { .. } => {
-                let conn = Connection::open_with_flags(self.file(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+                let conn =
+                    Connection::open_with_flags(self.file(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
                 conn.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
                 let verdict: String = conn.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
                 assert_eq!(verdict, "ok", "integrity of {}", self.file().display());
-                let orphans: i64 =
-                    conn.query_row("SELECT count(*) FROM pragma_foreign_key_check", (), |row| row.get(0)).unwrap();
+                let orphans: i64 = conn
+                    .query_row("SELECT count(*) FROM pragma_foreign_key_check", (), |row| row.get(0))
+                    .unwrap();
                 assert_eq!(orphans, 0, "rows of {} that belong to nothing", self.file().display());
             }
         }

@@ -258,7 +258,9 @@ mod tests {
         disk.hear(&log.concat());
         disk.cut(folder.path(), mood, &mut Dice::new(seed));
         let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-        names.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())).collect()
+        names
+            .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
+            .collect()
     }
 
     const NOTHING: Mood = Mood { kept: 0, torn: 0 };

@@ -62,7 +62,10 @@ async fn lane(rounds: usize, seed: u64) -> Row {
             lane.quiet().await;
             let found = lane.audit().await;
             // Said while it can still be looked into.
-            assert!(found.lost.is_empty() && found.beyond_rule.is_empty(), "after {round} rounds: {found:#?}");
+            assert!(
+                found.lost.is_empty() && found.beyond_rule.is_empty(),
+                "after {round} rounds: {found:#?}"
+            );
             lane.answer_some(40).await;
         }
     }

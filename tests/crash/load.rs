@@ -159,7 +159,8 @@ async fn send(shared: Arc<Shared>) {
             continue;
         }
         let ending = shared.ending.load(Ordering::SeqCst);
-        let old = if ending || dice.percent(RESOLVE_PERCENT) { shared.ledger.to_resolve(&mut dice) } else { None };
+        let old =
+            if ending || dice.percent(RESOLVE_PERCENT) { shared.ledger.to_resolve(&mut dice) } else { None };
         let firing = old.is_none();
         let group = old.unwrap_or_else(|| shared.ledger.begin(dice.percent(CRITICAL_PERCENT)));
         let critical = shared.ledger.groups.lock().unwrap()[group].critical;
@@ -194,8 +195,10 @@ pub(crate) fn word(group: usize) -> String {
 pub(crate) fn webhook(group: usize, critical: bool, firing: bool) -> String {
     let word = word(group);
     let severity = if critical { "critical" } else { "warning" };
-    let (status, ends) = if firing { ("firing", "0001-01-01T00:00:00Z") } else { ("resolved", "2026-11-22T04:45:14.271Z") };
-    let labels = serde_json::json!({"alertname": "Crash", "case": word, "severity": severity, "cluster": "prod-cn-1"});
+    let (status, ends) =
+        if firing { ("firing", "0001-01-01T00:00:00Z") } else { ("resolved", "2026-11-22T04:45:14.271Z") };
+    let labels =
+        serde_json::json!({"alertname": "Crash", "case": word, "severity": severity, "cluster": "prod-cn-1"});
     serde_json::json!({
         "version": "4", "groupKey": format!("{{}}:{{case=\"{word}\"}}"), "truncatedAlerts": 0, "status": status,
         "receiver": "crash", "groupLabels": {"case": word}, "commonLabels": labels, "commonAnnotations": {},

@@ -28,7 +28,11 @@ async fn outage(scenario: &str, refused: bool) {
     lane.load.grant(WEBHOOKS);
     lane.quiet().await;
     let network = lane.network.as_ref().unwrap();
-    if refused { network.cut() } else { network.stall() }
+    if refused {
+        network.cut()
+    } else {
+        network.stall()
+    }
     lane.load.grant(WEBHOOKS);
     // The outage itself; nothing is waited for.
     tokio::time::sleep(lane.clock.as_ref().unwrap().shortened(OUTAGE)).await;

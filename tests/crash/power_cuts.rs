@@ -66,7 +66,10 @@ async fn lives(cuts: usize, seed: u64) -> (Row, Losses) {
             if cut % LOOK_EVERY == 0 {
                 life.lane.quiet().await;
                 let found = life.lane.audit().await;
-                assert!(found.lost.is_empty() && found.beyond_rule.is_empty(), "cut {cut} of {seed}: {found:#?}");
+                assert!(
+                    found.lost.is_empty() && found.beyond_rule.is_empty(),
+                    "cut {cut} of {seed}: {found:#?}"
+                );
                 life.lane.answer_some(40).await;
             }
         }

@@ -62,7 +62,9 @@ async fn hold(address: SocketAddr, how: Slow) -> Duration {
         Slow::BehindAGoodOne => {
             ("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\nPOST /webhook HTTP/1.1\r\nHost".into(), b":")
         }
-        Slow::Body => (format!("POST /webhook HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 90000\r\n\r\n"), b" "),
+        Slow::Body => {
+            (format!("POST /webhook HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 90000\r\n\r\n"), b" ")
+        }
         Slow::Unwanted => {
             ("POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".into(), b"1\r\n \r\n")
         }
@@ -94,7 +96,8 @@ async fn good(lane: &Lane, from: usize, span: Duration) -> Vec<Duration> {
     let (began, mut answers) = (Instant::now(), JoinSet::new());
     let mut n = from;
     while began.elapsed() < span {
-        let (http, url, body) = (lane.pager.http.clone(), url.clone(), webhook(STRANGER + n % 50, false, true));
+        let (http, url, body) =
+            (lane.pager.http.clone(), url.clone(), webhook(STRANGER + n % 50, false, true));
         answers.spawn(async move {
             let began = Instant::now();
             let status = deliver(&http, &url, body).await.map(|answer| answer.status());
@@ -132,19 +135,28 @@ fn allow_files() -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_are_left_and_good_ones_do_not_notice() {
-    let (half_open, bodies) = (wanted("LARKHORN_HALF_OPEN", HALF_OPEN), wanted("LARKHORN_SLOW_BODIES", SLOW_BODIES));
+    let (half_open, bodies) =
+        (wanted("LARKHORN_HALF_OPEN", HALF_OPEN), wanted("LARKHORN_SLOW_BODIES", SLOW_BODIES));
     if !allow_files() {
         return;
     }
     let mut lane = Lane::new(Backend::sqlite(), 0x510, None);
     lane.start().await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", lane.pager.id())).unwrap();
-    let files: Vec<&str> = limits.lines().find(|l| l.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    let files: Vec<&str> =
+        limits.lines().find(|l| l.starts_with("Max open files")).unwrap().split_whitespace().collect();
     assert_eq!(files[3], files[4], "the pager asks for as many files as it may have");
 
     let before = good(&lane, 0, Duration::from_secs(3)).await;
     let mut slow = JoinSet::new();
-    let kinds = [Slow::HalfAHead, Slow::Nothing, Slow::HalfAHead, Slow::Trickle, Slow::BehindAGoodOne, Slow::Unwanted];
+    let kinds = [
+        Slow::HalfAHead,
+        Slow::Nothing,
+        Slow::HalfAHead,
+        Slow::Trickle,
+        Slow::BehindAGoodOne,
+        Slow::Unwanted,
+    ];
     let began = Instant::now();
     for n in 0..half_open + bodies {
         // In between each other, so that neither kind is through before the other.

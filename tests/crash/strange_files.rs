@@ -100,5 +100,8 @@ fn marked(file: &Path) {
 }
 
 fn newer(file: &Path) {
-    Connection::open(file).unwrap().execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 9999").unwrap();
+    Connection::open(file)
+        .unwrap()
+        .execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 9999")
+        .unwrap();
 }

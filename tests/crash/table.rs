@@ -23,9 +23,23 @@ impl Row {
         let found = &self.findings;
         eprintln!(
             "\n{:<34} {:>7} {:>9} {:>9} {:>5} {:>8} {:>11} {:>14}\n{:<34} {:>7} {:>9} {:>9} {:>5} {:>8} {:>11} {:>12} ms  {}",
-            "scenario", "rounds", "accepted", "delivered", "lost", "doubles", "beyond rule", "worst recovery",
-            self.scenario, self.rounds, found.accepted, found.delivered, found.lost.len(), found.doubles,
-            found.beyond_rule.len(), self.worst_recovery.as_millis(), self.remarks,
+            "scenario",
+            "rounds",
+            "accepted",
+            "delivered",
+            "lost",
+            "doubles",
+            "beyond rule",
+            "worst recovery",
+            self.scenario,
+            self.rounds,
+            found.accepted,
+            found.delivered,
+            found.lost.len(),
+            found.doubles,
+            found.beyond_rule.len(),
+            self.worst_recovery.as_millis(),
+            self.remarks,
         );
     }
 
@@ -42,5 +56,6 @@ impl Row {
 /// A number that the caller of the tests may set.
 #[expect(clippy::disallowed_methods, reason = "the only thing that a run is told from outside")]
 pub(crate) fn wanted(name: &str, otherwise: usize) -> usize {
-    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    std::env::var(name)
+        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }

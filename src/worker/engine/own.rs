@@ -42,8 +42,14 @@ pub enum Alarm {
 
 impl Alarm {
     /// The names of all, as `alertname`.
-    pub const NAMES: [&str; 6] =
-        ["BudgetLow", "CardsRefused", "DeliveryLate", "FeishuRefuses", "LongConnectionDown", "PayloadRefused"];
+    pub const NAMES: [&str; 6] = [
+        "BudgetLow",
+        "CardsRefused",
+        "DeliveryLate",
+        "FeishuRefuses",
+        "LongConnectionDown",
+        "PayloadRefused",
+    ];
 
     /// Its `alertname`.
     pub fn name(&self) -> &'static str {
