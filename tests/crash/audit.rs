@@ -134,7 +134,7 @@ fn shown(lane: &Lane, groups: usize) -> Vec<Shown> {
             let card: Value = serde_json::from_str(message.content()).unwrap();
             let Some(group) = group_in(message.content()) else { continue };
             all[group].cards += 1;
-            all[group].colour = card["header"]["template"].as_str().unwrap_or_default().to_owned();
+            card["header"]["template"].as_str().unwrap_or_default().clone_into(&mut all[group].colour);
             of_message.insert(message.id, group);
         } else if let Some(group) = message.parent.as_ref().and_then(|parent| of_message.get(parent)) {
             of_message.insert(message.id.clone(), *group);
@@ -143,8 +143,8 @@ fn shown(lane: &Lane, groups: usize) -> Vec<Shown> {
     for buzz in lane.sandbox.buzzes() {
         let group = of_message.get(&buzz.message).copied().or_else(|| group_in(&buzz.text));
         if let Some(shown) = group.and_then(|group| all.get_mut(group)) {
-            let (person, line) = (buzz.person, buzz.message);
-            shown.calls.push(Call { person, line, urgent: buzz.urgent, at: buzz.at });
+            let (person, message) = (buzz.person, buzz.message);
+            shown.calls.push(Call { person, line: message, urgent: buzz.urgent, at: buzz.at });
         }
     }
     all

@@ -67,9 +67,9 @@ async fn ask(http: Client, url: String, done: Arc<AtomicBool>) -> Vec<Duration> 
 }
 
 /// A line of `/proc/<pid>/status`, in MiB.
-fn mebibytes(lane: &Lane, line: &str) -> f64 {
+fn mebibytes(lane: &Lane, entry: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", lane.pager.id())).unwrap();
-    let found = status.lines().find(|l| l.starts_with(line)).unwrap();
+    let found = status.lines().find(|l| l.starts_with(entry)).unwrap();
     found.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
@@ -78,8 +78,10 @@ async fn weather(what: &str, bodies: Vec<String>, alerts: usize) {
     let mut lane = Lane::new(Backend::sqlite(), 0x5707, None);
     lane.start().await;
     lane.quiet().await;
-    let (count, bytes) = (bodies.len(), bodies.iter().map(String::len).sum::<usize>());
-    let largest = bodies.iter().map(String::len).max().unwrap() as f64 / 1024.0 / 1024.0;
+    let count = bodies.len();
+    let kib = |bytes: usize| f64::from(u32::try_from(bytes / 1024).unwrap());
+    let bytes: usize = bodies.iter().map(String::len).sum();
+    let largest = bodies.iter().map(String::len).max().unwrap();
     let done = Arc::new(AtomicBool::new(false));
     let asking = tokio::spawn(ask(lane.pager.http.clone(), lane.pager.url(""), done.clone()));
     let http = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
@@ -98,7 +100,7 @@ async fn weather(what: &str, bodies: Vec<String>, alerts: usize) {
     let stored = began.elapsed();
     loop {
         let firing: u64 = lane.pager.incidents().await.iter().filter_map(|i| i["firing"].as_u64()).sum();
-        if firing >= alerts as u64 {
+        if firing >= u64::try_from(alerts).unwrap() {
             break;
         }
         assert!(began.elapsed() < PATIENCE, "{firing} of {alerts} alerts are known");
@@ -110,16 +112,16 @@ async fn weather(what: &str, bodies: Vec<String>, alerts: usize) {
     let asked = asking.await.unwrap();
     let (peak, p99) = (mebibytes(&lane, "VmHWM"), asked[asked.len() * 99 / 100]);
     eprintln!(
-        "\n{what}: {alerts} alerts in {count} webhooks, {:.1} MB; answered in {:.1} s, all known after {:.1} s; peak {peak:.0} \
+        "\n{what}: {alerts} alerts in {count} webhooks, {:.1} MiB; answered in {:.1} s, all known after {:.1} s; peak {peak:.0} \
          MiB; health p50 {:.1?}, p99 {p99:.1?}, worst {:.1?} of {}",
-        bytes as f64 / 1e6,
+        kib(bytes) / 1024.0,
         stored.as_secs_f64(),
         known.as_secs_f64(),
         asked[asked.len() / 2],
         asked[asked.len() - 1],
         asked.len(),
     );
-    let allowed = if count == 1 { RESIDENT_MIB + ADDED * largest } else { RESIDENT_MIB };
+    let allowed = if count == 1 { RESIDENT_MIB + ADDED * kib(largest) / 1024.0 } else { RESIDENT_MIB };
     assert!(peak <= allowed, "{peak:.0} MiB at peak, {allowed:.0} are allowed");
     assert!(p99 <= HEALTH, "health was told after {p99:?}");
     assert!(!lane.pager.log().contains(CANARY));
