@@ -403,6 +403,35 @@ async fn when_the_store_is_down_the_sender_is_told_to_try_again() {
 }
 
 #[actix_web::test]
+async fn when_too_much_waits_the_sender_is_told_when_to_come_again() {
+    let mut shelf = Shelf::default();
+    shelf.backlog.inbox = 250_000;
+    let door = Door::open(Plan { shelf, ..Plan::default() });
+    let (code, detail, headers) = problem(door.post("/webhook", FIRING)).await;
+    assert_eq!((code, headers["retry-after"].to_str().unwrap()), (503, "5"), "{detail}");
+    assert!(detail.contains("wait to be dealt with") && detail.contains("send them again"), "{detail}");
+    assert_eq!(door.kept(), 0);
+    let metrics = door.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"{source="unknown",code="503"} 1"#), "{metrics}");
+}
+
+#[actix_web::test]
+async fn what_waits_below_the_bound_keeps_nobody_out() {
+    let mut shelf = Shelf::default();
+    shelf.backlog.inbox = 249_990;
+    let door = Door::open(Plan { shelf, ..Plan::default() });
+    // Counted once, then what this process accepts is added.
+    for _ in 0..10 {
+        assert_eq!(status(door.post("/webhook", FIRING)).await, 200);
+    }
+    assert_eq!(problem(door.post("/webhook", FIRING)).await.0, 503);
+    // Half a second later it is counted again: less waits than was thought.
+    let now = *door.clock.0.lock().unwrap();
+    *door.clock.0.lock().unwrap() = now + SignedDuration::from_secs(1);
+    assert_eq!(status(door.post("/webhook", FIRING)).await, 200);
+}
+
+#[actix_web::test]
 async fn metrics_count_answers_and_show_what_waits() {
     let arrived = Timestamp::from_second(SIGNED_AT - 7).unwrap();
     let mut shelf = Shelf::default();

@@ -17,6 +17,12 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % bound
     }
 
+    /// A place among so many; 0 among none.
+    pub(crate) fn among(&mut self, count: usize) -> usize {
+        let bound = u64::try_from(count).unwrap().max(1);
+        usize::try_from(self.below(bound)).unwrap()
+    }
+
     /// True so often in a hundred.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent

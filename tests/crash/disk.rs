@@ -67,7 +67,7 @@ impl Mood {
     /// Nothing, everything, or anything between.
     pub(crate) fn any(dice: &mut Dice) -> Self {
         let kept = [0, 20, 50, 80, 100, dice.below(101)];
-        let at = usize::try_from(dice.below(6)).unwrap();
+        let at = dice.among(6);
         Self { kept: kept[at], torn: if dice.percent(50) { 50 } else { 0 } }
     }
 }
@@ -156,7 +156,7 @@ impl Disk {
     pub(crate) fn cut(mut self, folder: &Path, mood: Mood, dice: &mut Dice) -> Losses {
         let mut losses = Losses::default();
         let entries = std::mem::take(&mut self.pending);
-        let kept = usize::try_from(dice.below(entries.len() as u64 + 1)).unwrap();
+        let kept = dice.among(entries.len() + 1);
         losses.pending += entries.len();
         losses.lost += entries.len() - kept;
         for entry in entries.into_iter().take(kept) {
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     fn record(kind: char, inode: u64, offset: u64, what: &[u8]) -> Vec<u8> {
-        let numbers = [u64::from(u32::from(kind)), inode, offset, what.len() as u64];
+        let numbers = [u64::from(u32::from(kind)), inode, offset, u64::try_from(what.len()).unwrap()];
         numbers.iter().flat_map(|n| n.to_le_bytes()).chain(what.iter().copied()).collect()
     }
 

@@ -74,12 +74,15 @@ async fn a_full_disk_refuses_and_heals_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_or_broken_disk_refuses_and_heals_by_itself() {
     // EIO, EROFS, ENOSPC of every write.
-    for (scenario, errno) in [("I/O errors", 5), ("read-only while running", 30), ("no space, no log", 28)] {
+    let cases = [("I/O errors", 5), ("read-only while running", 30), ("no space, not even for the log", 28)];
+    let rows = cases.map(async |(scenario, errno)| {
         let fault = Fault::none();
         let lane = Lane::new(Backend::sqlite(), 0xe10, Some(Clockwork::of_rate(RATE)));
         let folder = lane.backend.folder().to_owned();
         let prepare = |command: &mut Command| fault.apply(command, &folder);
-        let row = refuse_and_heal_with(scenario, lane, prepare, || fault.set(errno), || fault.set(0)).await;
+        refuse_and_heal_with(scenario, lane, prepare, || fault.set(errno), || fault.set(0)).await
+    });
+    for row in futures_util::future::join_all(rows).await {
         row.settle();
     }
 }

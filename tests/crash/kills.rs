@@ -32,7 +32,7 @@ async fn kills() {
     let mut running = tokio::task::JoinSet::new();
     for n in 0..lanes {
         let rounds = (kills + n) / lanes;
-        let seed = 0x1a4c_4042 + n as u64;
+        let seed = 0x1a4c_4042 + u64::try_from(n).unwrap();
         running.spawn(lane(rounds, seed));
     }
     let mut whole = Row { scenario: format!("kill -9 under load, {lanes} files"), ..Row::default() };
@@ -82,7 +82,7 @@ async fn live_and_die(lane: &mut Lane, dice: &mut Dice) {
     lane.load.grant(WEBHOOKS);
     if dice.percent(50) {
         let accepted = || lane.ledger.accepted.load(std::sync::atomic::Ordering::SeqCst);
-        let enough = accepted() + usize::try_from(dice.below(WEBHOOKS as u64)).unwrap();
+        let enough = accepted() + dice.among(WEBHOOKS);
         while accepted() < enough && !lane.load.is_idle() {
             tokio::time::sleep(Duration::from_micros(200)).await;
         }

@@ -1,7 +1,7 @@
 //! One pager with all it needs: its store, a fake Feishu, a sender and a ledger.
 //! Several lanes run side by side, none knows of the others.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -37,8 +37,8 @@ pub(crate) struct Lane {
     pub(crate) load: Load,
     pub(crate) dice: Dice,
     pub(crate) clock: Option<Clockwork>,
-    /// Incidents that are over, and how many people they paged.
-    over: Mutex<BTreeMap<String, usize>>,
+    /// Incidents that were looked at when they were over.
+    over: Mutex<BTreeSet<String>>,
     now: (Instant, Timestamp),
 }
 
@@ -182,12 +182,8 @@ impl Lane {
         ends.into_iter().any(|end| before - SignedDuration::from_secs(1) <= end && end <= after)
     }
 
-    /// How many people the steps of an incident that is over have paged.
-    pub(crate) fn pages_of(&self, id: &str) -> Option<usize> {
-        self.over.lock().unwrap().get(id).copied()
-    }
-
-    pub(crate) fn know_pages(&self, id: &str, pages: usize) {
-        self.over.lock().unwrap().insert(id.to_owned(), pages);
+    /// Whether an incident has to be looked at: not once it was seen to be over.
+    pub(crate) fn is_worth_a_look(&self, id: &str, over: bool) -> bool {
+        !over || self.over.lock().unwrap().insert(id.to_owned())
     }
 }

@@ -62,12 +62,12 @@ impl Ledger {
 
     /// A group that fires and may recover now.
     fn to_resolve(&self, dice: &mut Dice) -> Option<usize> {
-        let mut groups = self.groups.lock().unwrap();
         let ripe = |group: &Group| group.accepted.is_some() && !group.resolving;
+        let mut groups = self.groups.lock().unwrap();
         let found: Vec<usize> = (0..groups.len()).filter(|n| ripe(&groups[*n])).collect();
-        let at = usize::try_from(dice.below(found.len().max(1) as u64)).unwrap();
-        let group = *found.get(at)?;
+        let group = *found.get(dice.among(found.len()))?;
         groups[group].resolving = true;
+        drop(groups);
         Some(group)
     }
 }

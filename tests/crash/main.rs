@@ -44,4 +44,5 @@ mod outage;
 mod power_cuts;
 mod restarts;
 mod slow_clients;
+mod storms;
 mod strange_files;

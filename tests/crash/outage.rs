@@ -29,9 +29,9 @@ async fn outage(scenario: &str, refused: bool) {
     lane.quiet().await;
     let network = lane.network.as_ref().unwrap();
     if refused {
-        network.cut()
+        network.cut();
     } else {
-        network.stall()
+        network.stall();
     }
     lane.load.grant(WEBHOOKS);
     // The outage itself; nothing is waited for.

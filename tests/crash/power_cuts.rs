@@ -35,7 +35,7 @@ async fn power_cuts() {
     let (cuts, lanes) = (wanted("LARKHORN_CUTS", CUTS), wanted("LARKHORN_CRASH_LANES", LANES));
     let mut running = tokio::task::JoinSet::new();
     for n in 0..lanes {
-        running.spawn(lives((cuts + n) / lanes, 0xc07 + n as u64));
+        running.spawn(lives((cuts + n) / lanes, 0xc07 + u64::try_from(n).unwrap()));
     }
     let mut whole = Row { scenario: format!("power cuts under load, {lanes} lanes"), ..Row::default() };
     let mut taken = Losses::default();
@@ -59,7 +59,7 @@ async fn lives(cuts: usize, seed: u64) -> (Row, Losses) {
     let mut done = 0;
     while done < cuts {
         let some = (cuts - done).min(CUTS_PER_FILE);
-        let mut life = Life::new(seed + done as u64, false);
+        let mut life = Life::new(seed + u64::try_from(done).unwrap(), false);
         for cut in 1..=some {
             life.until_the_cut().await;
             life.start().await;
@@ -146,7 +146,7 @@ impl Life {
         let mut disk = self.disk.take().unwrap();
         disk.hear(&std::fs::read(&self.log).unwrap_or_default());
         let mood = Mood::any(&mut self.dice);
-        let losses = disk.cut(&self.folder().to_owned(), mood, &mut self.dice);
+        let losses = disk.cut(self.lane.backend.folder(), mood, &mut self.dice);
         self.taken.pending += losses.pending;
         self.taken.lost += losses.lost;
     }
@@ -170,7 +170,7 @@ async fn a_pager_that_does_not_sync_is_found_out() {
         life.lane.pager.kill();
         let mut disk = life.disk.take().unwrap();
         disk.hear(&std::fs::read(&life.log).unwrap());
-        let losses = disk.cut(&life.folder().to_owned(), Mood { kept: 20, torn: 50 }, &mut life.dice);
+        let losses = disk.cut(life.lane.backend.folder(), Mood { kept: 20, torn: 50 }, &mut life.dice);
         assert!(losses.pending > 0 && losses.lost > 0, "nothing was at stake: {losses:?}");
         life.lane.sandbox.clear_faults();
         life.swallow = false;
