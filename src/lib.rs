@@ -47,7 +47,7 @@
 //! |---|---|
 //! | actix-web, tokio, serde, serde_json, reqwest, handlebars, config | given |
 //! | rusqlite (bundled SQLite) | group commit on one writer thread beats any pool (measured); no system library, no WAL-reset bug |
-//! | postgres | the same SQL on the same kind of threads; tokio-postgres underneath, one party behind both |
+//! | tokio-postgres | PostgreSQL's own protocol, well kept; waited for on the store's threads, with an end to patience |
 //! | rustls, rustls-platform-verifier, tokio-postgres-rustls | TLS to PostgreSQL with what the HTTP client brings already |
 //! | serde-saphyr | YAML errors with line and column, alias bombs refused |
 //! | jiff (tzdb bundled) | right across DST; every replica has the same zones |

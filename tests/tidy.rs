@@ -65,7 +65,7 @@ const IMPURE: [&str; 20] = [
 
 /// Words of a format, and the only rooms that may know them.
 const FORMATS: [(&[&str], &[&str]); 4] = [
-    (&["rusqlite", "postgres::", "SELECT ", "INSERT INTO", "CREATE TABLE"], &["store"]),
+    (&["rusqlite", "tokio_postgres", "SELECT ", "INSERT INTO", "CREATE TABLE"], &["store"]),
     (
         &["open-apis", "receive_id", "tenant_access_token", "user_id_list", "bot_time_sentive", "msg_type"],
         &["feishu", "sandbox"],

@@ -40,7 +40,7 @@ pub(crate) fn run() {
 fn intake() {
     let fake = Fake::start(0, Duration::from_millis(100));
     let (empty, alertmanager) = (Reference::start_empty(), Alertmanager::start());
-    let cluster = Cluster::start_in(folder().keep());
+    let cluster = Cluster::start_in(folder().keep(), Vec::new());
     let names = ["keeps nothing", "Alertmanager", "SQLite", "PostgreSQL", "PostgreSQL, two replicas"];
     let mut results: Vec<Vec<Round>> = names.iter().map(|_| Vec::new()).collect();
     for n in 0..ROUNDS {
@@ -166,7 +166,7 @@ const EACH: &str = "people: {lin: {open_id: ou_lin}}\n\
 fn recovery() {
     let fake = Fake::start(1, Duration::ZERO);
     head(&["100 000 open incidents, killed and started again", "first page after", "goal", ""]);
-    let cluster = Cluster::start_in(folder().keep());
+    let cluster = Cluster::start_in(folder().keep(), Vec::new());
     cluster.psql("CREATE SCHEMA recovery");
     for (name, url) in [("SQLite", None), ("PostgreSQL", Some(cluster.url("recovery")))] {
         let mut pager = match &url {

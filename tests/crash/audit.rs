@@ -112,7 +112,7 @@ pub(crate) async fn audit(lane: &Lane) -> Findings {
     }
     ladders(lane, &mut found).await;
     // An app is buzzed once more when Feishu's answer did not come in time.
-    let unanswered = lane.pager.log().matches("no answer in time").count();
+    let unanswered = lane.logs().matches("no answer in time").count();
     if found.unexplained > unanswered {
         let (repeated, unanswered) = (found.unexplained, unanswered);
         found
@@ -226,7 +226,7 @@ fn group_in(text: &str) -> Option<usize> {
 
 /// Nothing that anybody can read tells a secret.
 async fn secrets(lane: &Lane, found: &mut Findings) {
-    let mut outputs = vec![("the log", lane.pager.log())];
+    let mut outputs = vec![("the log", lane.logs())];
     for path in ["/metrics", "/-/ready", "/", "/api/v1/incidents"] {
         outputs.extend(lane.pager.get(path).await.map(|(_, text)| (path, text)));
     }

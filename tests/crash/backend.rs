@@ -6,10 +6,14 @@
 //! and several pagers on it are as many [`Pager`](crate::pager::Pager)s with one url.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
+
+use crate::cluster::USER;
+use crate::servers::Servers;
 
 /// A store of its own for a scenario. Gone when dropped.
 pub(crate) enum Backend {
@@ -18,6 +22,13 @@ pub(crate) enum Backend {
         folder: PathBuf,
         /// Keeps the folder; `None` where somebody else does.
         _owned: Option<TempDir>,
+    },
+    /// A PostgreSQL of its own, several pagers.
+    Postgres {
+        servers: Servers,
+        replicas: usize,
+        /// Where pagers find it, where that is not the server itself.
+        by_way_of: Option<SocketAddr>,
     },
 }
 
@@ -37,6 +48,26 @@ impl Backend {
     pub(crate) fn url(&self) -> String {
         match self {
             Self::SqliteFile { .. } => format!("sqlite://{}", self.file().display()),
+            Self::Postgres { servers, by_way_of: None, .. } => servers.url(),
+            Self::Postgres { by_way_of: Some(address), .. } => {
+                format!("postgres://{USER}@{address}/postgres")
+            }
+        }
+    }
+
+    /// Pagers that share it.
+    pub(crate) fn replicas(&self) -> usize {
+        match self {
+            Self::SqliteFile { .. } => 1,
+            Self::Postgres { replicas, .. } => *replicas,
+        }
+    }
+
+    /// The servers, of which one takes writes.
+    pub(crate) fn servers(&mut self) -> &mut Servers {
+        match self {
+            Self::SqliteFile { .. } => panic!("a file has no server"),
+            Self::Postgres { servers, .. } => servers,
         }
     }
 
@@ -44,6 +75,7 @@ impl Backend {
     pub(crate) fn folder(&self) -> &Path {
         match self {
             Self::SqliteFile { folder, .. } => folder,
+            Self::Postgres { .. } => panic!("a server's files are its own"),
         }
     }
 
@@ -69,6 +101,7 @@ impl Backend {
                     .unwrap();
                 assert_eq!(orphans, 0, "rows of {} that belong to nothing", self.file().display());
             }
+            Self::Postgres { servers, .. } => servers.assert_sound(),
         }
     }
 }

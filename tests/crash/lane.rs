@@ -1,4 +1,5 @@
-//! One pager with all it needs: its store, a fake Feishu, a sender and a ledger.
+//! One pager, or several on one database, with all they need: a store, a fake Feishu, a
+//! sender and a ledger.
 //! Several lanes run side by side, none knows of the others.
 
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub(crate) const MARA: &str = "ou_mara";
 /// See the module.
 pub(crate) struct Lane {
     pub(crate) pager: Pager,
+    /// The other replicas.
+    pub(crate) more: Vec<Pager>,
     pub(crate) backend: Backend,
     pub(crate) sandbox: Sandbox,
     pub(crate) network: Option<Proxy>,
@@ -37,6 +40,8 @@ pub(crate) struct Lane {
     pub(crate) load: Load,
     pub(crate) dice: Dice,
     pub(crate) clock: Option<Clockwork>,
+    /// When something else ended that pagers need.
+    pub(crate) ends: Vec<Instant>,
     /// Incidents that were looked at when they were over.
     over: Mutex<BTreeSet<String>>,
     now: (Instant, Timestamp),
@@ -71,9 +76,13 @@ impl Lane {
         listener.set_nonblocking(true).unwrap();
         let running = sandbox.serve(listener).unwrap();
         let ledger = Arc::new(Ledger::default());
-        let load = Load::to(pager.url("/webhook/alertmanager"), ledger.clone(), seed);
+        let more: Vec<Pager> =
+            (1..backend.replicas()).map(|_| Pager::new(&backend, &format!("http://{reached}"))).collect();
+        let urls = [&pager].into_iter().chain(&more).map(|pager| pager.url("/webhook/alertmanager"));
+        let load = Load::to(urls.collect(), ledger.clone(), seed);
         Self {
             pager,
+            more,
             backend,
             sandbox,
             network,
@@ -82,6 +91,7 @@ impl Lane {
             load,
             dice: Dice::new(seed),
             clock,
+            ends: Vec::new(),
             over: Mutex::default(),
             now: (Instant::now(), SystemClock.now()),
         }
@@ -100,6 +110,37 @@ impl Lane {
             prepare(command);
         };
         pager.start(&with_clock).await;
+    }
+
+    /// Starts all replicas.
+    pub(crate) async fn start_all(&mut self) {
+        for replica in 0..=self.more.len() {
+            self.start_replica(replica).await;
+        }
+    }
+
+    /// One of the replicas, 0 the first.
+    pub(crate) fn replica(&mut self, n: usize) -> &mut Pager {
+        if n == 0 { &mut self.pager } else { &mut self.more[n - 1] }
+    }
+
+    pub(crate) async fn start_replica(&mut self, n: usize) {
+        let env = self.clock.as_ref().map(Clockwork::env).unwrap_or_default();
+        self.replica(n)
+            .start(&|command: &mut Command| {
+                command.envs(env.clone());
+            })
+            .await;
+    }
+
+    /// Whether a replica says that it leads.
+    pub(crate) async fn leads(&mut self, n: usize) -> bool {
+        self.replica(n).metric("larkhorn_leads").await == Some(1.0)
+    }
+
+    /// What all replicas have said.
+    pub(crate) fn logs(&self) -> String {
+        [&self.pager].into_iter().chain(&self.more).map(Pager::log).collect()
     }
 
     /// Waits until what was accepted is delivered; how long that took.
@@ -159,8 +200,10 @@ impl Lane {
         self.quiet().await;
         let findings = self.audit().await;
         audit::assert_at_rest(&self);
-        let (ended, took) = self.pager.stop().await;
-        assert!(ended.success() && took < Duration::from_secs(12), "the stop took {took:?}: {ended:?}");
+        for pager in [&mut self.pager].into_iter().chain(&mut self.more) {
+            let (ended, took) = pager.stop().await;
+            assert!(ended.success() && took < Duration::from_secs(12), "the stop took {took:?}: {ended:?}");
+        }
         self.backend.assert_sound();
         self.load.finish().await;
         findings
@@ -178,8 +221,10 @@ impl Lane {
 
     /// Whether a process ended between the two, or shortly before.
     pub(crate) fn was_interrupted(&self, before: Timestamp, after: Timestamp) -> bool {
-        let ends = self.pager.ends.iter().map(|moment| self.wall_clock_of(*moment));
-        ends.into_iter().any(|end| before - SignedDuration::from_secs(1) <= end && end <= after)
+        let pagers = [&self.pager].into_iter().chain(&self.more);
+        let ends = pagers.flat_map(|pager| &pager.ends).chain(&self.ends);
+        let mut ends = ends.map(|moment| self.wall_clock_of(*moment));
+        ends.any(|end| before - SignedDuration::from_secs(1) <= end && end <= after)
     }
 
     /// Whether an incident has to be looked at: not once it was seen to be over.

@@ -73,7 +73,9 @@ impl Ledger {
 }
 
 struct Shared {
-    url: String,
+    /// Of all replicas. Whoever is refused goes on to the next.
+    urls: Vec<String>,
+    turn: AtomicUsize,
     ledger: Arc<Ledger>,
     /// Webhooks that may be sent.
     granted: AtomicUsize,
@@ -91,9 +93,10 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn to(url: String, ledger: Arc<Ledger>, seed: u64) -> Self {
+    pub(crate) fn to(urls: Vec<String>, ledger: Arc<Ledger>, seed: u64) -> Self {
         let shared = Arc::new(Shared {
-            url,
+            urls,
+            turn: AtomicUsize::new(0),
             ledger,
             granted: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
@@ -175,7 +178,9 @@ async fn send(shared: Arc<Shared>) {
 
 async fn insist(http: &Client, shared: &Shared, body: String) {
     loop {
-        match deliver(http, &shared.url, body.clone()).await.map(|answer| answer.status()) {
+        let turn = shared.turn.fetch_add(1, Ordering::SeqCst);
+        let url = &shared.urls[turn % shared.urls.len()];
+        match deliver(http, url, body.clone()).await.map(|answer| answer.status()) {
             Ok(StatusCode::OK) => return,
             // Stopping, full, too slow, or killed before, during or after the commit.
             Ok(StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT) | Err(_) => {}

@@ -24,6 +24,8 @@
 
 mod audit;
 mod backend;
+#[path = "../support/cluster.rs"]
+mod cluster;
 mod dice;
 mod disk;
 mod lane;
@@ -34,6 +36,7 @@ mod patience;
 #[path = "../real/ports.rs"]
 mod ports;
 mod proxy;
+mod servers;
 mod shim;
 mod table;
 
@@ -42,6 +45,7 @@ mod disks;
 mod kills;
 mod outage;
 mod power_cuts;
+mod replicas;
 mod restarts;
 mod slow_clients;
 mod storms;

@@ -53,6 +53,23 @@ impl Pager {
         Self { child: None, address, http, folder, worst_start: Duration::ZERO, ends: Vec::new() }
     }
 
+    /// Finds its store there from the next start on.
+    pub(crate) fn keep_at(&self, url: &str) {
+        let file = self.folder.path().join("larkhorn.yaml");
+        let settings: Vec<String> = fs::read_to_string(&file)
+            .unwrap()
+            .lines()
+            .map(|line| {
+                if line.starts_with("store:") {
+                    format!("store: {{url: \"{url}\"}}")
+                } else {
+                    line.to_owned()
+                }
+            })
+            .collect();
+        fs::write(file, settings.join("\n")).unwrap();
+    }
+
     fn spawn(&self, prepare: Prepare<'_>) -> Child {
         let out = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let errors = out.try_clone().unwrap();

@@ -82,7 +82,9 @@ static void *mapped(const char *path, size_t size) {
     return map;
 }
 
-__attribute__((constructor)) static void begin(void) {
+/* Libraries that are set up before this one may already open files. */
+static void resolve(void) {
+    if (real_open != NULL) return;
     real_open = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
     real_openat = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat64");
     real_close = (int (*)(int))dlsym(RTLD_NEXT, "close");
@@ -101,7 +103,10 @@ __attribute__((constructor)) static void begin(void) {
         RTLD_NEXT, "clock_nanosleep");
     real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
     real_clock_gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+}
 
+__attribute__((constructor)) static void begin(void) {
+    resolve();
     const char *log = getenv("LARKHORN_CRASH_LOG"), *under = getenv("LARKHORN_CRASH_FOLDER");
     const char *clock = getenv("LARKHORN_CRASH_CLOCK");
     swallow = getenv("LARKHORN_CRASH_SWALLOW") != NULL;
@@ -161,6 +166,7 @@ static int opened(int fd, const char *path, int flags, int existed) {
 }
 
 static int open_any(const char *path, int flags, mode_t mode) {
+    resolve();
     int existed = folder_len == 0 || access(path, F_OK) == 0;
     return opened(real_open(path, flags, mode), path, flags, existed);
 }
@@ -179,15 +185,18 @@ int open64(const char *path, int flags, ...) { WITH_MODE(mode, flags) return ope
 int openat(int at, const char *path, int flags, ...) {
     WITH_MODE(mode, flags)
     if (path[0] == '/') return open_any(path, flags, mode);
+    resolve();
     return real_openat(at, path, flags, mode);
 }
 int openat64(int at, const char *path, int flags, ...) {
     WITH_MODE(mode, flags)
     if (path[0] == '/') return open_any(path, flags, mode);
+    resolve();
     return real_openat(at, path, flags, mode);
 }
 
 int close(int fd) {
+    resolve();
     if (fd >= 0 && fd < FDS) inode_of[fd] = is_folder[fd] = 0;
     return real_close(fd);
 }
@@ -202,6 +211,7 @@ static int fails(void) {
 static uint64_t logged(int fd) { return fd >= 0 && fd < FDS ? inode_of[fd] : 0; }
 
 ssize_t write(int fd, const void *what, size_t length) {
+    resolve();
     uint64_t inode = logged(fd);
     if (inode == 0) return real_write(fd, what, length);
     if (fails()) return -1;
@@ -213,6 +223,7 @@ ssize_t write(int fd, const void *what, size_t length) {
 }
 
 ssize_t pwrite64(int fd, const void *what, size_t length, off_t offset) {
+    resolve();
     uint64_t inode = logged(fd);
     if (inode == 0) return real_pwrite(fd, what, length, offset);
     if (fails()) return -1;
@@ -225,6 +236,7 @@ ssize_t pwrite64(int fd, const void *what, size_t length, off_t offset) {
 ssize_t pwrite(int fd, const void *what, size_t length, off_t offset) { return pwrite64(fd, what, length, offset); }
 
 int ftruncate64(int fd, off_t length) {
+    resolve();
     uint64_t inode = logged(fd);
     if (inode == 0) return real_ftruncate(fd, length);
     if (fails()) return -1;
@@ -237,6 +249,7 @@ int ftruncate64(int fd, off_t length) {
 int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 
 int unlink(const char *path) {
+    resolve();
     const char *name = ours(path);
     if (name == NULL) return real_unlink(path);
     pthread_mutex_lock(&order);
@@ -247,6 +260,7 @@ int unlink(const char *path) {
 }
 
 int rename(const char *from, const char *to) {
+    resolve();
     const char *old = ours(from), *new = ours(to);
     pthread_mutex_lock(&order);
     int done = real_rename(from, to);
@@ -276,8 +290,14 @@ static int flushed(int fd, int (*real)(int)) {
     pthread_mutex_unlock(&order);
     return 0;
 }
-int fsync(int fd) { return flushed(fd, real_fsync); }
-int fdatasync(int fd) { return flushed(fd, real_fdatasync); }
+int fsync(int fd) {
+    resolve();
+    return flushed(fd, real_fsync);
+}
+int fdatasync(int fd) {
+    resolve();
+    return flushed(fd, real_fdatasync);
+}
 
 /* ---- the clock ---- */
 

@@ -19,8 +19,16 @@ static LIBRARY: LazyLock<(PathBuf, TempDir)> = LazyLock::new(|| {
     cc.args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).args(["-ldl", "-lpthread"]);
     let built = cc.status().expect("the crash harness needs a C compiler: apt-get install gcc libc6-dev");
     assert!(built.success(), "shim.c does not compile");
+    for_everybody(&library);
     (library, folder)
 });
+
+/// A database server runs as a user of its own.
+fn for_everybody(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(file.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+}
 
 /// Preloads it into a command.
 pub(crate) fn preload(command: &mut Command) {
@@ -94,12 +102,19 @@ impl Clockwork {
             _folder: folder,
         };
         clock.write();
+        for_everybody(&clock.file);
         clock
     }
 
     pub(crate) fn apply(&self, command: &mut Command) {
         preload(command);
         command.env("LARKHORN_CRASH_CLOCK", &self.file);
+    }
+
+    /// What a process finds in its environment whose clock this is.
+    pub(crate) fn env(&self) -> Vec<(String, String)> {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        vec![("LD_PRELOAD".into(), text(&LIBRARY.0)), ("LARKHORN_CRASH_CLOCK".into(), text(&self.file))]
     }
 
     /// The wall clock jumps; running pagers notice at once.

@@ -62,7 +62,8 @@ impl Database for SqliteFile {
 struct PostgresSchema(String);
 
 /// The server, and how many schemas it has so far. It ends with the process.
-static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_in(tempfile::tempdir().unwrap().keep()));
+static CLUSTER: LazyLock<Cluster> =
+    LazyLock::new(|| Cluster::start_in(tempfile::tempdir().unwrap().keep(), Vec::new()));
 static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
 
 impl PostgresSchema {

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// The superuser of the cluster, and whom we connect as.
-const USER: &str = "larkhorn";
+pub(crate) const USER: &str = "larkhorn";
 
 /// A server that runs.
 pub(crate) struct Cluster {
     folder: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
     watch: Child,
+    /// What the server finds in its environment besides.
+    env: Vec<(String, String)>,
 }
 
 /// Waits until its input ends, which it does however this process ends, and then
@@ -39,7 +41,21 @@ fn programs() -> PathBuf {
 
 impl Cluster {
     /// A new one in an empty folder, running. The folder is cleared away afterwards.
-    pub(crate) fn start_in(folder: PathBuf) -> Self {
+    pub(crate) fn start_in(folder: PathBuf, env: Vec<(String, String)>) -> Self {
+        let cluster = Self::in_folder(folder, env);
+        let files = cluster.files();
+        cluster.run("initdb", &["-D", &files, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]);
+        let main = Path::new(&files).join("postgresql.conf");
+        let text = fs::read_to_string(&main).unwrap();
+        fs::write(&main, format!("{text}\ninclude_dir = 'conf.d'\n")).unwrap();
+        fs::create_dir(Path::new(&files).join("conf.d")).unwrap();
+        cluster.configure();
+        cluster.up();
+        cluster
+    }
+
+    /// One of which nothing is there yet.
+    pub(crate) fn in_folder(folder: PathBuf, env: Vec<(String, String)>) -> Self {
         let watch = Command::new("sh")
             .args(["-c", WATCH, "watch"])
             .arg(&folder)
@@ -47,26 +63,24 @@ impl Cluster {
             .spawn()
             .unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let cluster = Self { folder, port, watch };
+        let cluster = Self { folder, port, watch, env };
         cluster.give_away();
-        Self::run("initdb", &["-D", &cluster.files(), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]);
-        let config = format!(
-            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n\
-             max_connections = 200\nlogging_collector = off\n"
-        );
-        let path = Path::new(&cluster.files()).join("conf.d");
-        fs::create_dir(&path).unwrap();
-        fs::write(path.join("ours.conf"), config).unwrap();
-        let main = Path::new(&cluster.files()).join("postgresql.conf");
-        let text = fs::read_to_string(&main).unwrap();
-        fs::write(&main, format!("{text}\ninclude_dir = 'conf.d'\n")).unwrap();
-        cluster.give_away();
-        cluster.up();
         cluster
     }
 
+    /// Writes what is ours of the configuration.
+    pub(crate) fn configure(&self) {
+        let config = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n\
+             max_connections = 200\nlogging_collector = off\n",
+            self.port
+        );
+        fs::write(Path::new(&self.files()).join("conf.d/ours.conf"), config).unwrap();
+        self.give_away();
+    }
+
     /// Starts the server and waits until it answers.
-    fn up(&self) {
+    pub(crate) fn up(&self) {
         self.control(&["-w", "-t", "60", "-l", &self.log(), "start"]);
     }
 
@@ -81,10 +95,10 @@ impl Cluster {
         let port = self.port.to_string();
         let arguments =
             ["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &port, "-U", USER];
-        Self::run("psql", &[&arguments[..], &["-d", "postgres", "-c", sql]].concat())
+        self.run("psql", &[&arguments[..], &["-d", "postgres", "-c", sql]].concat())
     }
 
-    fn files(&self) -> String {
+    pub(crate) fn files(&self) -> String {
         self.folder.join("files").to_str().unwrap().to_owned()
     }
 
@@ -92,8 +106,9 @@ impl Cluster {
         self.folder.join("log").to_str().unwrap().to_owned()
     }
 
-    fn control(&self, arguments: &[&str]) {
-        Self::run("pg_ctl", &[&["-D", &self.files()], arguments].concat());
+    /// `pg_ctl` on it.
+    pub(crate) fn control(&self, arguments: &[&str]) {
+        self.run("pg_ctl", &[&["-D", &self.files()], arguments].concat());
     }
 
     /// The server refuses to be root: then all is done as the user that Debian made for it.
@@ -104,8 +119,10 @@ impl Cluster {
         }
     }
 
-    fn run(program: &str, arguments: &[&str]) -> String {
+    /// Runs a program of the server's; what it prints.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = server_program(program);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         // A server that stays would hold our pipes open for ever.
         let starts = arguments.contains(&"start");
         if starts {

@@ -17,15 +17,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::config::{Host, SslMode, TargetSessionAttrs};
-use postgres::{Client, Config, NoTls};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::client::Client;
 use super::session::Session;
 use crate::store::StoreError;
 
@@ -34,7 +35,7 @@ const CONNECT: Duration = Duration::from_secs(4);
 /// For an acknowledgement of what was sent.
 const UNHEARD: Duration = Duration::from_secs(5);
 /// For a statement, a wait for other writers included.
-const STATEMENT: Duration = Duration::from_secs(8);
+const STATEMENT: Duration = Duration::from_secs(7);
 /// For the next statement of a transaction.
 const IDLE: Duration = Duration::from_secs(4);
 
@@ -54,7 +55,7 @@ impl Address {
         let wrong = |why: String| StoreError::Unavailable(format!("store.url: {why}"));
         let (url, root) = without_root(url.expose_secret());
         let (url, mode) = with_known_mode(&url);
-        let mut config: Config = url.parse().map_err(|error: postgres::Error| wrong(plain(&error)))?;
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| wrong(plain(&error)))?;
         if let Some(password) = password {
             config.password(password.expose_secret());
         }
@@ -95,22 +96,21 @@ impl Address {
     /// The same, for one's own statements.
     pub(super) fn client(&self) -> Result<Client, StoreError> {
         let connected = match &self.tls {
-            Some(tls) => self.config.connect(tls.clone()),
-            None => self.config.connect(NoTls),
+            Some(tls) => Client::connect(&self.config, tls.clone()),
+            None => Client::connect(&self.config, NoTls),
         };
-        let mut client =
-            connected.map_err(|e| self.unavailable(format_args!("it cannot be reached: {}", plain(&e))))?;
-        client
-            .batch_execute(&format!(
+        let settled = connected.and_then(|client| {
+            client.batch(&format!(
                 "SET statement_timeout = {}; SET lock_timeout = {}; \
                  SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; \
                  SET synchronous_commit = on",
                 STATEMENT.as_millis(),
                 STATEMENT.as_millis(),
                 IDLE.as_millis()
-            ))
-            .map_err(|e| self.unavailable(plain(&e)))?;
-        Ok(client)
+            ))?;
+            Ok(client)
+        });
+        settled.map_err(|error| self.named(error))
     }
 
     /// Says why the database cannot be used.
@@ -129,7 +129,7 @@ impl Address {
 }
 
 /// An error of the driver's with its causes, on one line.
-pub(super) fn plain(error: &postgres::Error) -> String {
+pub(super) fn plain(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return format!("{} ({})", said.message(), said.code().code());
     }

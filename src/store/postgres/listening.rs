@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use postgres::Client;
-use postgres::fallible_iterator::FallibleIterator as _;
 use tokio::sync::Notify;
 
-use super::address::{Address, plain};
+use super::address::Address;
 use crate::store::StoreError;
 
 /// How often it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(500);
+/// After so many quiet looks the server is asked whether it is still there.
+const ASK_AFTER: u32 = 10;
 /// Between two attempts to reach the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -67,25 +67,26 @@ impl Drop for Listening {
 
 fn listen(address: &Address, wake: &Wake, stop: &AtomicBool) -> Result<(), StoreError> {
     let mut client = address.client()?;
-    client.batch_execute("LISTEN larkhorn")?;
-    let inbox = format!("{}.inbox", schema(&mut client)?);
+    client.batch("LISTEN larkhorn")?;
+    let schema = client.prepare("SELECT current_schema()::text")?;
+    let schema = client.query(&schema, &[])?;
+    let schema: &str = schema.first().map_or(Ok("public"), |row| row.try_get(0))?;
+    let inbox = format!("{schema}.inbox");
     // Whatever came before is found once.
     wake.inbox.notify_one();
     wake.outbox.notify_one();
+    let mut quiet = 0;
     while !stop.load(Ordering::Relaxed) {
-        let told = client.notifications().timeout_iter(LOOK).next();
-        match told.map_err(|error| address.unavailable(plain(&error)))? {
-            Some(told) if told.payload() == inbox => wake.inbox.notify_one(),
+        match client.hear(LOOK)? {
+            Some(told) if told == inbox => wake.inbox.notify_one(),
             Some(_) => wake.outbox.notify_one(),
-            None => {}
+            None => quiet += 1,
         }
-        if client.is_closed() {
-            return Err(address.unavailable("the connection ended"));
+        if quiet == ASK_AFTER {
+            // Who says nothing may be gone.
+            client.batch("SELECT 1")?;
+            quiet = 0;
         }
     }
     Ok(())
-}
-
-fn schema(client: &mut Client) -> Result<String, StoreError> {
-    Ok(client.query_one("SELECT current_schema()::text", &[])?.try_get(0)?)
 }

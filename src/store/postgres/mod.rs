@@ -32,6 +32,7 @@ pub use listening::Wake;
 
 mod address;
 mod attendance;
+mod client;
 mod intake;
 mod listening;
 mod readers;

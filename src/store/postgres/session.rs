@@ -6,12 +6,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use postgres::error::SqlState;
-use postgres::types::private::BytesMut;
-use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Statement};
+use tokio_postgres::Statement;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::address::plain;
+use super::client::Client;
 use crate::store::StoreError;
 use crate::store::sql::{Db, Row, Value};
 
@@ -25,30 +26,30 @@ type Failure = Box<dyn std::error::Error + Sync + Send>;
 
 /// A connection. Transactions are begun and ended by whoever has it.
 pub(super) struct Session {
-    client: RefCell<Client>,
+    client: Client,
     statements: RefCell<HashMap<String, Statement>>,
 }
 
 impl Session {
     pub(super) fn of(client: Client) -> Self {
-        Self { client: RefCell::new(client), statements: RefCell::default() }
+        Self { client, statements: RefCell::default() }
     }
 
     /// Whether it is of no more use.
     pub(super) fn is_lost(&self) -> bool {
-        self.client.borrow().is_closed()
+        self.client.is_lost()
     }
 
     /// Carries out statements without parameters.
     pub(super) fn execute(&self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.client.borrow_mut().batch_execute(sql)?)
+        self.client.batch(sql)
     }
 
     fn statement(&self, sql: &str) -> Result<Statement, StoreError> {
         if let Some(known) = self.statements.borrow().get(sql) {
             return Ok(known.clone());
         }
-        let statement = self.client.borrow_mut().prepare(&translated(sql))?;
+        let statement = self.client.prepare(&translated(sql))?;
         self.statements.borrow_mut().insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
@@ -81,16 +82,16 @@ impl Session {
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<postgres::Row>, StoreError> {
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let statement = self.statement(sql)?;
-        Ok(self.client.borrow_mut().query(&statement, parameters)?)
+        self.client.query(&statement, parameters)
     }
 }
 
 impl Db for Session {
     fn run(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let statement = self.statement(sql)?;
-        Ok(self.client.borrow_mut().execute(&statement, &parameters(values))?)
+        self.client.execute(&statement, &parameters(values))
     }
 
     fn each(
@@ -144,7 +145,7 @@ impl<'a> FromSql<'a> for Int {
     }
 }
 
-impl Row for postgres::Row {
+impl Row for tokio_postgres::Row {
     fn int_opt(&self, column: usize) -> Result<Option<i64>, StoreError> {
         Ok(self.try_get::<_, Option<Int>>(column)?.map(|Int(number)| number))
     }
@@ -178,8 +179,8 @@ impl ToSql for Value<'_> {
     to_sql_checked!();
 }
 
-impl From<postgres::Error> for StoreError {
-    fn from(error: postgres::Error) -> Self {
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
         if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
             return Self::Conflict;
         }
