@@ -18,6 +18,7 @@ mod conversation;
 mod database;
 mod files;
 mod readiness;
+pub mod rehearsal;
 mod reload;
 mod trial;
 
@@ -33,7 +34,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use clock::{StoreClock, SystemClock};
-pub use files::{CheckedRules, read_rules};
+pub use files::{CheckedRules, read_cards, read_rules};
 pub use trial::{Trial, send_test};
 
 use crate::alertmanager;
@@ -315,7 +316,7 @@ impl Running {
 
 /// The cards to begin with: a bad template is no reason not to page.
 fn first_cards(settings: &Settings) -> anyhow::Result<Cards> {
-    let (cards, problems) = files::read_cards(settings)?;
+    let (cards, problems) = read_cards(settings)?;
     for problem in problems {
         tracing::error!("{problem}; the built-in template serves");
     }

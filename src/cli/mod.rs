@@ -5,11 +5,15 @@
 
 mod backup;
 mod check;
+mod columns;
 mod demo;
 mod fake_feishu;
+mod instants;
 mod output;
+mod scene;
 mod send_test;
 mod serve;
+mod simulate;
 mod words;
 
 use std::ffi::OsString;
@@ -69,6 +73,8 @@ enum Command {
     Backup(backup::Options),
     /// Check rules for mistakes
     Check(check::Options),
+    /// Show who would be woken by a payload: when, how loudly, and why
+    Simulate(simulate::Options),
     /// Send a test card, and buzz somebody about it for real
     SendTest(send_test::Options),
     /// Run a fake Feishu that takes any app id and secret
@@ -119,15 +125,23 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
     };
-    let usual = if matches!(arguments.command, Command::Serve(_)) { "info" } else { "error" };
+    let paint = output::Paint::of_env(&env);
+    let usual = match arguments.command {
+        Command::Serve(_) => "info",
+        // What goes wrong on the stage is part of what is shown.
+        Command::Simulate(_) => "off",
+        Command::Demo(_) | Command::Check(_) | Command::SendTest(_) | Command::FakeFeishu(_) => "error",
+    };
     telemetry::init_logs(format, arguments.log_level.as_deref().unwrap_or(usual))
         .map_err(anyhow::Error::msg)?;
+    let named = arguments.config.is_some();
     let settings = || Settings::load(arguments.config.as_deref(), env);
     match arguments.command {
         Command::Serve(options) => serve::run(options, settings()?).await,
         Command::Demo(options) => demo::run(options, words).await,
         Command::Backup(options) => backup::run(options, settings()?).await,
         Command::Check(options) => check::run(&options, settings),
+        Command::Simulate(options) => simulate::run(options, (named, settings), words, paint).await,
         Command::SendTest(options) => send_test::run(options, settings()?).await,
         Command::FakeFeishu(options) => fake_feishu::run(options).await,
     }

@@ -37,7 +37,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
-pub use duration::parse as parse_duration;
+pub use duration::{format as format_duration, parse as parse_duration};
 pub use finding::{Finding, RuleError, Warning};
 pub use matcher::{MatchOp, Matcher};
 pub use router::{Origin, Route, Router, Scratch};
@@ -66,6 +66,8 @@ pub struct Rule {
     /// Whom to page: the policy it names, one step at once for `notify`, no step
     /// without either.
     pub policy: Policy,
+    /// The policy's name; `None` where the rule says itself whom to page, or nobody.
+    pub policy_name: Option<String>,
     /// Its alerts are signs of life, and silence becomes an incident. `None`: as
     /// most alerts, they are news when they come.
     pub heartbeat: Option<HeartbeatRule>,
