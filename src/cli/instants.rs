@@ -1,18 +1,14 @@
 //! Instants as people write them on the command line and in files.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+
+use crate::rules::parse_instant;
 
 /// Reads `2026-11-28T02:14:00Z` and the like, or wall time in the zone:
 /// `2026-11-28 02:14`.
 pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
-    let text = text.trim();
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    let wall: Option<DateTime> = text.parse().ok();
-    let at = wall.and_then(|wall| wall.to_zoned(zone.clone()).ok()).map(|zoned| zoned.timestamp());
+    let at = parse_instant(text, zone);
     at.ok_or_else(|| {
         format!("{text:?} is no time: write it as 2026-11-28T02:14:00+08:00, or as wall time: \"2026-11-28 02:14\"")
     })

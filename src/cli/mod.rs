@@ -14,6 +14,7 @@ mod scene;
 mod send_test;
 mod serve;
 mod simulate;
+mod test;
 mod words;
 
 use std::ffi::OsString;
@@ -75,6 +76,8 @@ enum Command {
     Check(check::Options),
     /// Show who would be woken by a payload: when, how loudly, and why
     Simulate(simulate::Options),
+    /// Run unit tests of rules
+    Test(test::Options),
     /// Send a test card, and buzz somebody about it for real
     SendTest(send_test::Options),
     /// Run a fake Feishu that takes any app id and secret
@@ -129,7 +132,7 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
     let usual = match arguments.command {
         Command::Serve(_) => "info",
         // What goes wrong on the stage is part of what is shown.
-        Command::Simulate(_) => "off",
+        Command::Simulate(_) | Command::Test(_) => "off",
         Command::Demo(_) | Command::Check(_) | Command::SendTest(_) | Command::FakeFeishu(_) => "error",
     };
     telemetry::init_logs(format, arguments.log_level.as_deref().unwrap_or(usual))
@@ -142,6 +145,7 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         Command::Backup(options) => backup::run(options, settings()?).await,
         Command::Check(options) => check::run(&options, settings),
         Command::Simulate(options) => simulate::run(options, (named, settings), words, paint).await,
+        Command::Test(options) => test::run(options, settings, paint).await,
         Command::SendTest(options) => send_test::run(options, settings()?).await,
         Command::FakeFeishu(options) => fake_feishu::run(options).await,
     }

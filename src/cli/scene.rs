@@ -31,6 +31,11 @@ impl Scene {
         Ok(Self { zone: settings.timezone.clone(), cards, urgent_via: settings.feishu.urgent_via })
     }
 
+    /// The same in another zone.
+    pub(super) fn in_zone(&self, zone: TimeZone) -> Self {
+        Self { zone, ..self.clone() }
+    }
+
     /// Sets the stage for one rehearsal.
     pub(super) fn rehearse(
         &self,

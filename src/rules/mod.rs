@@ -18,6 +18,7 @@
 
 #![warn(missing_docs)]
 
+mod cases;
 mod document;
 mod duration;
 mod finding;
@@ -37,6 +38,9 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
+pub use cases::{
+    Case, CaseDeed, CaseEvent, Cases, ExpectedPage, instant as parse_instant, parse as parse_cases,
+};
 pub use duration::{format as format_duration, parse as parse_duration};
 pub use finding::{Finding, RuleError, Warning};
 pub use matcher::{MatchOp, Matcher};

@@ -29,6 +29,7 @@ mod command_line;
 mod killed;
 mod outage;
 mod paging;
+mod rehearsals;
 mod reload;
 mod silences;
 mod storm;
