@@ -6,14 +6,19 @@
 mod backup;
 mod check;
 mod columns;
+mod completions;
 mod demo;
 mod fake_feishu;
+mod incidents;
 mod instants;
+mod man;
 mod output;
 mod scene;
 mod send_test;
 mod serve;
+mod server;
 mod simulate;
+mod tap;
 mod test;
 mod words;
 
@@ -21,7 +26,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{self, Settings};
@@ -51,6 +56,8 @@ A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
 const EXAMPLES: &str = "Examples:
   larkhorn demo                          see it work: no account, no configuration, no network
   larkhorn check rules                   are the rules right?
+  larkhorn test rules/tests/oncall.yaml  do they do what they should?
+  larkhorn simulate --rules rules --payload payload.json
   larkhorn serve --config larkhorn.yaml  page people
   larkhorn send-test --person lin --urgent phone";
 
@@ -78,10 +85,23 @@ enum Command {
     Simulate(simulate::Options),
     /// Run unit tests of rules
     Test(test::Options),
+    /// List incidents of a running server, and act on them
+    Incidents(incidents::Options),
+    /// Watch what comes in and what is decided on a running server
+    Tap(tap::Options),
+    /// Print what a shell completes the command line with
+    Completions(completions::Options),
+    /// Print the manual
+    Man(man::Options),
     /// Send a test card, and buzz somebody about it for real
     SendTest(send_test::Options),
     /// Run a fake Feishu that takes any app id and secret
     FakeFeishu(fake_feishu::Options),
+}
+
+/// The command line, to be looked at: what there is, and its help.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command that the arguments name.
@@ -129,11 +149,20 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         LogStyle::Json => LogFormat::Json,
     };
     let paint = output::Paint::of_env(&env);
+    let user =
+        env.iter().find(|(name, value)| name == "USER" && !value.is_empty()).map(|(_, user)| user.clone());
     let usual = match arguments.command {
         Command::Serve(_) => "info",
         // What goes wrong on the stage is part of what is shown.
         Command::Simulate(_) | Command::Test(_) => "off",
-        Command::Demo(_) | Command::Check(_) | Command::SendTest(_) | Command::FakeFeishu(_) => "error",
+        Command::Demo(_)
+        | Command::Check(_)
+        | Command::Incidents(_)
+        | Command::Tap(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::SendTest(_)
+        | Command::FakeFeishu(_) => "error",
     };
     telemetry::init_logs(format, arguments.log_level.as_deref().unwrap_or(usual))
         .map_err(anyhow::Error::msg)?;
@@ -146,6 +175,10 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         Command::Check(options) => check::run(&options, settings),
         Command::Simulate(options) => simulate::run(options, (named, settings), words, paint).await,
         Command::Test(options) => test::run(options, settings, paint).await,
+        Command::Incidents(options) => incidents::run(options, settings, user, paint).await,
+        Command::Tap(options) => tap::run(options, settings, paint).await,
+        Command::Completions(options) => Ok(completions::run(&options, command())),
+        Command::Man(options) => man::run(&options, command()),
         Command::SendTest(options) => send_test::run(options, settings()?).await,
         Command::FakeFeishu(options) => fake_feishu::run(options).await,
     }

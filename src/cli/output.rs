@@ -14,6 +14,13 @@ pub(super) fn say(line: &str) {
     drop(written);
 }
 
+/// Prints a result byte for byte.
+pub(super) fn pour(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    drop(written);
+}
+
 /// Prints a line about what went wrong.
 pub(super) fn complain(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));

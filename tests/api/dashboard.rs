@@ -89,6 +89,7 @@ impl Pager {
             limits: Limits { max_body_bytes: 1 << 20, body_idle: Duration::from_secs(30) },
             listener: None,
             actions: None,
+            tap: larkhorn::telemetry::Tap::default(),
         };
         Self { state, _folder: folder }
     }

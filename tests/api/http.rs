@@ -108,6 +108,7 @@ impl Door {
             },
             listener: None,
             actions: None,
+            tap: larkhorn::telemetry::Tap::default(),
         };
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {

@@ -39,10 +39,10 @@ gives {\"incidents\":[…]} with one such object each. The card is as it was fir
 
 Examples:
   larkhorn simulate --rules rules --payload payload.json
-  larkhorn simulate --rules rules --payload payload.json --at \"2026-11-28 02:14\" --ack +1m --resolve +9m
-  larkhorn simulate --rules rules --payload - -o json < payload.json
-  larkhorn simulate --rules rules --payload payload.json --fault urgent_app=230024
-  larkhorn simulate --rules rules --payload payload.json -o card";
+  larkhorn simulate --payload payload.json --at \"2026-11-28 02:14\" --ack +1m --resolve +9m
+  larkhorn simulate --payload - -o json < payload.json
+  larkhorn simulate --payload payload.json --fault urgent_phone=230024
+  larkhorn simulate --payload payload.json -o card";
 
 const FAULTS: &str = "\
 What goes wrong with Feishu: urgent_phone=230024 (refused with a code), message.send=502*3 (a status, three times), \

@@ -21,20 +21,21 @@ use crate::settings::{Settings, SettingsError};
 const MORE: &str = "\
 A file names the rules under test and plays stories on virtual time:
 
-  rules: ../oncall.yaml              # file or folder, or a list; relative to this file
-  now: 2026-11-28 02:14              # when it begins; wall time in `timezone` (default Asia/Shanghai), or RFC 3339
+  rules: ../oncall.yaml        # file or folder, or a list; relative to this file
+  now: 2026-11-28 02:14        # when it begins: wall time in `timezone` (Asia/Shanghai), or RFC 3339
   tests:
     - name: lin acknowledges and nobody else is woken
       events:
-        - {at: 0m, labels: {alertname: Down, team: payments, severity: critical}}   # it fires
-        - {at: 4m, ack: lin}         # also unack, resolve, escalate, snooze: {by: lin, for: 1h}
-        - {at: 9m, resolved: {alertname: Down, team: payments, severity: critical}} # its sender says so
-        # - {at: 0m, payload: webhook.json}   # a captured body
-      expect:                        # all pages there are
-        - {at: 0m, urgent: phone, to: [lin], step: 1, round: 1, rule: payments, severity: critical}
-      expect_none_after: 4m          # for a day, or up to `until: 2h`
+        - {at: 0m, labels: {alertname: Down, team: payments, severity: critical}}    # it fires
+        - {at: 4m, ack: lin}   # also unack, resolve, escalate, snooze: {by: lin, for: 1h}
+        - {at: 9m, resolved: {alertname: Down, team: payments, severity: critical}}  # it recovers
+        # - {at: 0m, payload: webhook.json}   a captured body
+      expect:                  # all pages there are
+        - {at: 0m, urgent: phone, to: [lin], step: 1, round: 1, rule: payments}
+      expect_none_after: 4m    # for a day, or up to `until: 2h`
 
-Only at, urgent and to are needed of a page. What is due happens before what the story has for the same instant.
+Of a page only at, urgent and to are needed. What is due happens before what the story has for the \
+same instant.
 
 Examples:
   larkhorn test rules/tests/oncall.yaml
