@@ -7,7 +7,7 @@
 //! # What is as on the day, and what is not
 //!
 //! * Every person of the rules is known to Feishu and in every chat of the rules.
-//! * Calls take no time, and Feishu's rates are not enforced.
+//! * Calls take no time, come one after the other, and Feishu's rates are not enforced.
 //! * A heartbeat is awaited from its first beat on.
 //! * What is due happens before what the script has for the same instant: whoever
 //!   acknowledges at 3m has got the page of 3m.
@@ -283,7 +283,7 @@ impl Rehearsal {
     async fn settle(&mut self) -> anyhow::Result<()> {
         loop {
             while self.engine.turn(self.now()).await? {}
-            if self.courier.turn().await? == 0 {
+            if self.courier.turn_in_order().await? == 0 {
                 break;
             }
         }

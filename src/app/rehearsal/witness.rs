@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
 use jiff::Timestamp;
 
 use super::stage::Names;
@@ -138,10 +139,20 @@ impl Witness {
     async fn look_at_buzzes(&mut self, sandbox: &Sandbox, store: &dyn Store) -> anyhow::Result<()> {
         let buzzes = sandbox.buzzes();
         for buzz in buzzes.get(self.buzzes..).unwrap_or_default() {
-            let owner = store.incident_of(MessageId(buzz.message.clone())).await?;
-            let Some(memory) = owner.map(|id| self.told.entry(id).or_default()) else { continue };
+            let paged = store.incident_of(MessageId(buzz.message.clone())).await?;
+            let owner = match paged {
+                Some(id) => Some(id),
+                // A reminder answers the card; no step asked for it.
+                None => match sandbox.message(&buzz.message).and_then(|message| message.parent) {
+                    Some(card) => store.incident_of(MessageId(card)).await?,
+                    None => None,
+                },
+            };
+            let Some(memory) = owner.map(|id| self.told.entry(id).or_default()) else {
+                bail!("{} was buzzed about nothing that is known", self.names.person(&buzz.person));
+            };
             let name = self.names.person(&buzz.person);
-            let step = memory.step_of(&name, buzz.urgent);
+            let step = paged.and_then(|_| memory.step_of(&name, buzz.urgent));
             memory.add(Moment {
                 at: buzz.at,
                 what: Deed::Buzz,
