@@ -375,7 +375,7 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
     let store = larkhorn::store::sqlite::SqliteStore::open;
     pager.stop().await;
     phones.stop().await;
-    let store = store(&at("story.db"), larkhorn::store::sqlite::Retention::default()).unwrap();
+    let store = store(&at("story.db"), larkhorn::store::Retention::default()).unwrap();
     lines.extend(happened(&sandbox, &store).await);
     let own = |line: &Line| line.1 == "larkhorn";
     lines.retain(|line| !own(line));
