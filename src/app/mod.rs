@@ -37,6 +37,7 @@ use tokio::task::JoinHandle;
 use counted::Counted;
 
 pub use clock::{StoreClock, SystemClock};
+pub use database::open_store;
 pub use files::{CheckedRules, read_cards, read_rules};
 pub use trial::{Trial, send_test};
 
@@ -196,6 +197,16 @@ impl Parts {
         (Arc::new(engine), Arc::new(courier))
     }
 
+    fn purse(&self) -> Purse {
+        let (store, rules, metrics) = (self.store.clone(), self.rules.clone(), self.metrics.clone());
+        Purse::new(store, rules, self.settings.timezone.clone(), metrics)
+    }
+
+    fn roll_call(&self) -> RollCall {
+        let (store, rules, metrics) = (self.store.clone(), self.rules.clone(), self.metrics.clone());
+        RollCall::new(store, self.client.clone(), rules, metrics)
+    }
+
     /// Lets everything loose.
     fn run(self, listener: TcpListener) -> anyhow::Result<Running> {
         let addr = listener.local_addr()?;
@@ -203,14 +214,7 @@ impl Parts {
         let Wake { inbox: inbox_signal, outbox: outbox_signal } = self.signals.clone();
         let store = self.store.clone();
         let (shared, part) = (store.clone(), self.replicas.part());
-        let purse = Purse::new(
-            shared.clone(),
-            self.rules.clone(),
-            self.settings.timezone.clone(),
-            self.metrics.clone(),
-        );
-        let roll_call =
-            RollCall::new(shared.clone(), self.client.clone(), self.rules.clone(), self.metrics.clone());
+        let (purse, roll_call) = (self.purse(), self.roll_call());
         let (engine, courier) = self.workers(outbox_signal.clone(), &purse);
         let Self { settings, clock, rules, cards, metrics, client, reach, sinks, .. } = self;
         let Self { watcher, replicas, tap, .. } = self;

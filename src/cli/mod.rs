@@ -13,6 +13,7 @@ mod incidents;
 mod instants;
 mod man;
 mod output;
+mod replay;
 mod scene;
 mod send_test;
 mod serve;
@@ -85,6 +86,8 @@ enum Command {
     Simulate(simulate::Options),
     /// Run unit tests of rules
     Test(test::Options),
+    /// Play kept webhooks through old and new rules: who would have been paged differently?
+    Replay(replay::Options),
     /// List incidents of a running server, and act on them
     Incidents(incidents::Options),
     /// Watch what comes in and what is decided on a running server
@@ -151,18 +154,14 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
     let paint = output::Paint::of_env(&env);
     let user =
         env.iter().find(|(name, value)| name == "USER" && !value.is_empty()).map(|(_, user)| user.clone());
-    let usual = match arguments.command {
-        Command::Serve(_) => "info",
+    let rehearses = matches!(arguments.command, Command::Simulate(_) | Command::Test(_) | Command::Replay(_));
+    let usual = if matches!(arguments.command, Command::Serve(_)) {
+        "info"
+    } else if rehearses {
         // What goes wrong on the stage is part of what is shown.
-        Command::Simulate(_) | Command::Test(_) => "off",
-        Command::Demo(_)
-        | Command::Check(_)
-        | Command::Incidents(_)
-        | Command::Tap(_)
-        | Command::Completions(_)
-        | Command::Man(_)
-        | Command::SendTest(_)
-        | Command::FakeFeishu(_) => "error",
+        "off"
+    } else {
+        "error"
     };
     telemetry::init_logs(format, arguments.log_level.as_deref().unwrap_or(usual))
         .map_err(anyhow::Error::msg)?;
@@ -175,6 +174,7 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         Command::Check(options) => check::run(&options, settings),
         Command::Simulate(options) => simulate::run(options, (named, settings), words, paint).await,
         Command::Test(options) => test::run(options, settings, paint).await,
+        Command::Replay(options) => replay::run(options, settings, paint).await,
         Command::Incidents(options) => incidents::run(options, settings, user, paint).await,
         Command::Tap(options) => tap::run(options, settings, paint).await,
         Command::Completions(options) => Ok(completions::run(&options, command())),

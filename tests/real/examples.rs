@@ -55,6 +55,9 @@ const EXPECTED: &[(&str, Needs, &str)] = &[
     ("larkhorn test -o json", Needs::Nothing, "\"ok\":true"),
     ("larkhorn test", Needs::Nothing, "8 passed"),
     ("larkhorn send-test", Needs::Nothing, "card sent"),
+    ("larkhorn backup", Needs::Server, "written"),
+    ("larkhorn replay --new", Needs::Server, "incidents, 0 of them different"),
+    ("larkhorn replay", Needs::Server, "\"different\":[]"),
     ("larkhorn incidents list -o json", Needs::Server, "\"id\":\"INC-1\""),
     ("larkhorn incidents list", Needs::Server, "INC-1"),
     ("larkhorn incidents show", Needs::Server, "buzzed"),
@@ -72,7 +75,12 @@ fn examples(command: &clap::Command, path: &str, found: &mut Vec<String>) {
     let printed =
         Command::new(LARKHORN).args(path.split_whitespace().skip(1)).arg("--help").output().unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
-    let listed: Vec<&str> = help.lines().skip_while(|line| *line != "Examples:").skip(1).collect();
+    let listed: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Examples:")
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .collect();
     assert!(!listed.is_empty(), "the help of {path:?} gives no example");
     for line in listed {
         assert!(

@@ -67,6 +67,34 @@ async fn incidents_are_looked_at_and_answered_from_the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn kept_webhooks_show_what_new_rules_would_change_while_the_pager_runs() {
+    let phones = Phones::on();
+    let pager = pager_with_an_incident(&phones).await;
+    let same = ask(&pager, "replay --new rules");
+    assert!(
+        same.code == Some(0) && same.out.contains("1 webhooks, 1 incidents, 0 of them different"),
+        "{same:?}"
+    );
+    let rules = std::fs::read_to_string(pager.rules_file()).unwrap();
+    let louder = rules.replace("    notify: [lin]\n    pin: true", "    notify: [lin, mara]\n    pin: true");
+    assert_ne!(rules, louder);
+    std::fs::write(pager.folder().join("new.yaml"), louder).unwrap();
+    let ran = ask(&pager, "replay --new new.yaml --since 1h");
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(ran.code == Some(0) && lines[0].contains("HighErrorRate  payments  +phone mara ×2"), "{ran:?}");
+    assert!(ran.out.contains("phone: 2 → 4"), "the first page, and the last resort once: {ran:?}");
+    let ran = ask(&pager, "replay --old new.yaml --new rules -o json");
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        found["sums"],
+        serde_json::json!([{"urgent": "phone", "to": "mara", "old": 2, "new": 0}]),
+        "{ran:?}"
+    );
+    let ran = ask(&pager, "replay --new rules --since 2100-01-01T00:00:00Z");
+    assert!(ran.code == Some(1) && ran.complaints[0].contains("nothing to replay"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_token_of_the_settings_opens_the_api() {
     let phones = Phones::on();
     let mut pager = Pager::new(&phones.url());

@@ -372,11 +372,12 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
         }
     }
     let mut lines = Vec::new();
-    let store = larkhorn::store::sqlite::SqliteStore::open;
     pager.stop().await;
     phones.stop().await;
-    let store = store(&at("story.db"), larkhorn::store::Retention::default()).unwrap();
-    lines.extend(happened(&sandbox, &store).await);
+    let kept =
+        larkhorn::store::sqlite::SqliteStore::open(&at("story.db"), larkhorn::store::Retention::default())
+            .unwrap();
+    lines.extend(happened(&sandbox, &kept).await);
     let own = |line: &Line| line.1 == "larkhorn";
     lines.retain(|line| !own(line));
     lines

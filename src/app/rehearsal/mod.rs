@@ -33,7 +33,7 @@ pub use self::told::{Deed, Moment, Told};
 use self::witness::Witness;
 use super::counted::Counted;
 use super::{CALL_TIMEOUT, CONNECT_TIMEOUT};
-use crate::domain::{Action, Actor, Answer, Clock, Incident, Ladder, Response, Via};
+use crate::domain::{Action, Actor, Answer, Clock, Incident, Ladder, Response, SourceKind, Via};
 use crate::feishu::{Allowance, Cards, Client, ClientConfig};
 use crate::rules::RuleSet;
 use crate::sandbox::{self, Fault, Limits, Sandbox};
@@ -87,6 +87,15 @@ pub enum Happens {
     Webhook {
         /// As `?source=` would name it; `None`: by its kind.
         source: Option<String>,
+        /// Its body.
+        body: Bytes,
+    },
+    /// A webhook that was kept comes in again.
+    Kept {
+        /// Name of its source.
+        source: String,
+        /// The format it was found to be in.
+        kind: SourceKind,
         /// Its body.
         body: Bytes,
     },
@@ -296,6 +305,10 @@ impl Rehearsal {
             Happens::Webhook { source, body } => {
                 let (kind, _) = sources::inspect(Hint::Any, &body)?;
                 let source = source.unwrap_or_else(|| kind.as_str().to_owned());
+                let delivery = NewDelivery { source, kind, body, received_at: self.now() };
+                self.store.accept(delivery).await?;
+            }
+            Happens::Kept { source, kind, body } => {
                 let delivery = NewDelivery { source, kind, body, received_at: self.now() };
                 self.store.accept(delivery).await?;
             }

@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn differences_are_told_in_the_order_of_time() {
         let case = case(vec![expected(0, &["lin", "mara"], Some(1)), expected(3, &["lin"], Some(2))]);
-        let came = vec![page(5, "mara", Some(3)), page(0, "lin", Some(1)), page(3, "lin", Some(1))];
-        let (same, lines) = compare(&case, came);
+        let pages = vec![page(5, "mara", Some(3)), page(0, "lin", Some(1)), page(3, "lin", Some(1))];
+        let (same, lines) = compare(&case, pages);
         let words: Vec<String> = lines.iter().map(Line::words).collect();
         assert!(!same);
         assert_eq!(
