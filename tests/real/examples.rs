@@ -56,7 +56,7 @@ const EXPECTED: &[(&str, Needs, &str)] = &[
     ("larkhorn test", Needs::Nothing, "8 passed"),
     ("larkhorn send-test", Needs::Nothing, "card sent"),
     ("larkhorn backup", Needs::Server, "written"),
-    ("larkhorn replay --new", Needs::Server, "incidents, 0 of them different"),
+    ("larkhorn replay --new", Needs::Server, "different: 0"),
     ("larkhorn replay", Needs::Server, "\"different\":[]"),
     ("larkhorn incidents list -o json", Needs::Server, "\"id\":\"INC-1\""),
     ("larkhorn incidents list", Needs::Server, "INC-1"),

@@ -14,7 +14,8 @@ use larkhorn::feishu::Cards;
 use larkhorn::rules::{RuleSet, SourceFile};
 use larkhorn::sandbox::{self, Limits, Sandbox};
 use larkhorn::settings::{Locale, Settings, UrgentVia};
-use larkhorn::store::Store;
+use larkhorn::store::sqlite::SqliteStore;
+use larkhorn::store::{Retention, Store};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -194,13 +195,12 @@ async fn happened(sandbox: &Sandbox, store: &dyn Store) -> Vec<Line> {
     let mut lines = Vec::new();
     for buzz in sandbox.buzzes() {
         let paged = store.incident_of(MessageId(buzz.message.clone())).await.unwrap();
-        let id = match paged {
-            Some(id) => id,
+        let id = if let Some(id) = paged {
+            id
+        } else {
             // A reminder answers the card.
-            None => {
-                let card = sandbox.message(&buzz.message).unwrap().parent.unwrap();
-                store.incident_of(MessageId(card)).await.unwrap().unwrap()
-            }
+            let card = sandbox.message(&buzz.message).unwrap().parent.unwrap();
+            store.incident_of(MessageId(card)).await.unwrap().unwrap()
         };
         let rule = store.incident(id).await.unwrap().unwrap().key.rule;
         let account = sandbox.people().into_iter().find(|person| person.open_id == buzz.person).unwrap();
@@ -227,12 +227,12 @@ fn step_behind(timeline: &[RecordedEntry], name: &str, urgent: Urgent, at: Times
     let steps = timeline
         .iter()
         .filter(|entry| entry.at <= at && matches!(entry.kind.as_str(), "stepped" | "catch_all"));
-    let paging = steps.filter(|entry| {
+    let mut paging = steps.filter(|entry| {
         let named = matches!(fact(entry, "people"), Some(Fact::List(people)) if people.iter().any(|p| p == name));
         let loud = matches!(fact(entry, "urgent"), Some(Fact::Text(word)) if Urgent::from_word(&word) >= Some(urgent));
         named && loud
     });
-    let entry = paging.last()?;
+    let entry = paging.next_back()?;
     number(entry, "step").zip(number(entry, "round"))
 }
 
@@ -291,12 +291,10 @@ impl Clock for Hand {
     }
 }
 
-/// Has the story happen to a server that is started as `serve` starts it, asked
-/// over HTTP only; the clock is moved through `stops`.
-async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
-    let clock = Arc::new(Hand(Mutex::new(start()), std::time::Instant::now()));
+/// A Feishu with everybody in every chat.
+fn everybody(clock: Arc<Hand>) -> Sandbox {
     let sandbox =
-        Sandbox::new(clock.clone(), sandbox::Options { limits: Limits::Off, ..sandbox::Options::default() });
+        Sandbox::new(clock, sandbox::Options { limits: Limits::Off, ..sandbox::Options::default() });
     for name in PEOPLE {
         let account = sandbox::Account::new(&format!("ou_{name}"), name);
         sandbox.add_person(account.email(&format!("{name}@example.com")));
@@ -304,6 +302,27 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
     for chat in ["oc_sre", "oc_leads"] {
         sandbox.add_chat(chat, chat, &["ou_lin", "ou_mara", "ou_otto"]);
     }
+    sandbox
+}
+
+/// Rules and settings as an operator writes them.
+fn install(folder: &std::path::Path, rules: &str, feishu: &str) -> Settings {
+    let at = |name: &str| folder.join(name);
+    std::fs::write(at("rules.yaml"), rules).unwrap();
+    let settings = format!(
+        "store: {{url: \"sqlite://{}\"}}\nfeishu: {{base_url: \"{feishu}\", app_id: cli_a, app_secret: s, \
+         events: \"off\", locale: en}}\nrules: rules.yaml\n",
+        at("story.db").display(),
+    );
+    std::fs::write(at("larkhorn.yaml"), settings).unwrap();
+    Settings::load(Some(&at("larkhorn.yaml")), std::iter::empty()).unwrap()
+}
+
+/// Has the story happen to a server that is started as `serve` starts it, asked
+/// over HTTP only; the clock is moved through `stops`.
+async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
+    let clock = Arc::new(Hand(Mutex::new(start()), std::time::Instant::now()));
+    let sandbox = everybody(clock.clone());
     let listen = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -311,15 +330,7 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
     };
     let phones = sandbox.serve(listen()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    std::fs::write(at("rules.yaml"), &story.rules).unwrap();
-    let settings = format!(
-        "store: {{url: \"sqlite://{}\"}}\nfeishu: {{base_url: \"{}\", app_id: cli_a, app_secret: s, events: \"off\", locale: en}}\nrules: rules.yaml\n",
-        at("story.db").display(),
-        phones.url(),
-    );
-    std::fs::write(at("larkhorn.yaml"), settings).unwrap();
-    let settings = Settings::load(Some(&at("larkhorn.yaml")), std::iter::empty()).unwrap();
+    let settings = install(folder.path(), &story.rules, &phones.url());
     let pager = app::start_on(listen(), settings, clock.clone()).await.unwrap();
     let url = |path: &str| format!("http://{}{path}", pager.addr());
     let http = reqwest::Client::new();
@@ -371,15 +382,12 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
             quiet().await;
         }
     }
-    let mut lines = Vec::new();
     pager.stop().await;
     phones.stop().await;
-    let kept =
-        larkhorn::store::sqlite::SqliteStore::open(&at("story.db"), larkhorn::store::Retention::default())
-            .unwrap();
-    lines.extend(happened(&sandbox, &kept).await);
-    let own = |line: &Line| line.1 == "larkhorn";
-    lines.retain(|line| !own(line));
+    let kept = SqliteStore::open(&folder.path().join("story.db"), Retention::default()).unwrap();
+    let mut lines = happened(&sandbox, &kept).await;
+    // What it says about itself is not about the story.
+    lines.retain(|line| line.1 != "larkhorn");
     lines
 }
 

@@ -86,7 +86,7 @@ impl Found {
         let (old, new) = self.sums();
         let all = changes(&old, &new);
         let summary = format!(
-            "{} webhooks, {} incidents, {} of them different",
+            "webhooks: {}, incidents: {}, different: {}",
             self.webhooks,
             self.incidents.len(),
             rows.len(),
@@ -191,9 +191,9 @@ mod tests {
             found.lines(&TimeZone::UTC, plain),
             [
                 "1970-01-01 00:01:00  磁盘  db → core  +phone lin  -sms mara ×2",
-                "7 webhooks, 2 incidents, 1 of them different",
-                "+phone lin    0 → 1",
-                "-sms mara ×2  6 → 4",
+                "webhooks: 7, incidents: 2, different: 1",
+                "  +phone lin    0 → 1",
+                "  -sms mara ×2  6 → 4",
                 "phone: 0 → 1",
                 "sms: 6 → 4",
                 "app: 2 → 2",

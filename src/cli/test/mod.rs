@@ -42,6 +42,9 @@ Examples:
   larkhorn test rules/tests/oncall.yaml --junit report.xml
   larkhorn test -o json rules/tests/oncall.yaml";
 
+/// Pages of a failed test that are shown to people: a ladder goes on for a day.
+const SHOWN_MAX: usize = 12;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
@@ -145,9 +148,13 @@ fn print(report: &Report, paint: Paint) {
         for problem in &test.problems {
             say(&format!("      {}", printable(problem)));
         }
-        let rows: Vec<Vec<Cell>> = test.pages.iter().map(Line::cells).collect();
+        let rows: Vec<Vec<Cell>> = test.pages.iter().take(SHOWN_MAX).map(Line::cells).collect();
         for line in columns::lines(&rows, paint) {
             say(&format!("      {line}"));
+        }
+        match test.pages.len().saturating_sub(SHOWN_MAX) {
+            0 => {}
+            more => say(&format!("      … and {more} more; -o json shows them all")),
         }
     }
 }
