@@ -38,7 +38,7 @@
 //! | 4 | [`worker`] | engine, courier, purse, roll call, self-check, sinks, keeper of the long connection | keep state that a restart must not lose |
 //! | 4 | [`http`] | webhooks, API, dashboard, health | decide |
 //! | 5 | [`sandbox`] | the fake Feishu and its two phones | know the product (but for nouns and frames) |
-//! | 6 | [`app`] | start, stop, reload; the only real clock | |
+//! | 6 | [`app`] | start, stop, reload, rehearsals; the only real clock | |
 //! | 7 | [`cli`] | one file per subcommand; the only one that prints | |
 //!
 //! # Dependencies
@@ -54,7 +54,8 @@
 //! | regex, regex-syntax | linear time on hostile input; the parsed form feeds the index |
 //! | prometheus-client | typed metrics without a global |
 //! | tracing, tracing-subscriber | structured logs, text or JSON |
-//! | clap | the command line |
+//! | clap, clap_complete, clap_mangen | the command line, its completions and its manual page |
+//! | unicode-width | columns that line up where names are Chinese |
 //! | secrecy | secrets that cannot print themselves |
 //! | hmac, sha2, subtle, hex, base64 | webhook signatures, constant-time comparison |
 //! | aes, cbc | the cipher around Feishu's callbacks |
@@ -69,7 +70,7 @@
 //! | thiserror, anyhow | errors that callers match on; errors that operators read |
 //! | lettre | mail as a last resort: TLS, authentication and headers done right |
 //! | mimalloc | gives memory back after a storm |
-//! | tempfile | the demo's folder |
+//! | tempfile | folders of the demo and of rehearsals |
 
 pub mod domain;
 

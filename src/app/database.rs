@@ -48,6 +48,15 @@ pub(super) fn open(settings: &settings::Store, wake: Option<Wake>) -> anyhow::Re
     })
 }
 
+/// Opens the store that the settings name, to look into it. Blocks.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_store(settings: &settings::Store) -> anyhow::Result<Arc<dyn Store>> {
+    open(settings, None)
+}
+
 /// What this process is called among its replicas: its machine and its number there.
 pub(super) fn name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

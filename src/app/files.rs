@@ -75,7 +75,7 @@ fn rule_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// # Errors
 ///
 /// A template file that cannot be read as text.
-pub(super) fn read_cards(settings: &Settings) -> anyhow::Result<(Cards, Vec<String>)> {
+pub fn read_cards(settings: &Settings) -> anyhow::Result<(Cards, Vec<String>)> {
     let locale = settings.feishu.locale;
     let mut overrides = Vec::new();
     let folder = settings.templates.join(locale.as_str());

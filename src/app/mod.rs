@@ -15,10 +15,12 @@
 
 mod clock;
 mod conversation;
+mod counted;
 mod database;
 mod descriptors;
 mod files;
 mod readiness;
+pub mod rehearsal;
 mod reload;
 mod trial;
 
@@ -33,21 +35,24 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use counted::Counted;
+
 pub use clock::{StoreClock, SystemClock};
-pub use files::{CheckedRules, read_rules};
+pub use database::open_store;
+pub use files::{CheckedRules, read_cards, read_rules};
 pub use trial::{Trial, send_test};
 
 use crate::alertmanager;
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
 use crate::feishu::listening::Listener;
-use crate::feishu::{self, CallError, Cards, Client, ClientConfig};
+use crate::feishu::{Cards, Client, ClientConfig};
 use crate::http;
 use crate::rules::RuleSet;
 use crate::settings::{Events, Settings};
 use crate::store::Store;
 use crate::store::postgres::Wake;
-use crate::telemetry::{Metrics, Refusals};
+use crate::telemetry::{Metrics, Refusals, Tap};
 use crate::wire;
 use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
@@ -74,6 +79,7 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     store: Arc<dyn Store>,
     reload: Arc<reload::FileReload>,
+    tap: Tap,
     line: Option<watch::Receiver<Line>>,
 }
 
@@ -92,6 +98,7 @@ struct Parts {
     store: Arc<dyn Store>,
     signals: Wake,
     replicas: Replicas,
+    tap: Tap,
 }
 
 /// Starts a pager on the address of the settings.
@@ -167,6 +174,7 @@ impl Parts {
             sinks,
             watcher,
             alertmanager,
+            tap: Tap::default(),
         })
     }
 
@@ -174,14 +182,16 @@ impl Parts {
     fn workers(&self, outbox_signal: Arc<Notify>, purse: &Purse) -> (Arc<Engine>, Arc<Courier>) {
         let store = self.store.clone();
         let (rules, metrics, feishu) = (self.rules.clone(), self.metrics.clone(), &self.settings.feishu);
-        let mut engine =
-            Engine::new(store.clone(), rules, metrics.clone(), outbox_signal).speaking(feishu.locale);
+        let mut engine = Engine::new(store.clone(), rules, metrics.clone(), outbox_signal)
+            .speaking(feishu.locale)
+            .with_tap(self.tap.clone());
         let (client, cards, clock) = (self.client.clone(), self.cards.clone(), self.clock.clone());
         let mut courier = Courier::new(store, client, cards, metrics, clock, feishu.urgent_via)
             .with_reach(self.reach.clone())
             .with_sinks(self.sinks.clone())
             .with_purse(purse.clone())
-            .with_rules(self.rules.clone());
+            .with_rules(self.rules.clone())
+            .with_tap(self.tap.clone());
         if let Some(there) = &self.alertmanager {
             engine = engine.with_alertmanager(there.clone());
             courier = courier.with_alertmanager(there.clone());
@@ -206,6 +216,11 @@ impl Parts {
         }
     }
 
+    fn roll_call(&self) -> RollCall {
+        let (store, rules, metrics) = (self.store.clone(), self.rules.clone(), self.metrics.clone());
+        RollCall::new(store, self.client.clone(), rules, metrics)
+    }
+
     /// Lets everything loose.
     fn run(self, listener: TcpListener) -> anyhow::Result<Running> {
         let addr = listener.local_addr()?;
@@ -213,12 +228,10 @@ impl Parts {
         let Wake { inbox: inbox_signal, outbox: outbox_signal } = self.signals.clone();
         let store = self.store.clone();
         let (shared, part) = (store.clone(), self.replicas.part());
-        let (purse, keeper) = (self.purse(), self.keeper(part.clone()));
-        let roll_call =
-            RollCall::new(shared.clone(), self.client.clone(), self.rules.clone(), self.metrics.clone());
+        let (purse, roll_call, keeper) = (self.purse(), self.roll_call(), self.keeper(part.clone()));
         let (engine, courier) = self.workers(outbox_signal.clone(), &purse);
-        let Self { settings, clock, rules, cards, metrics, client, reach, sinks, watcher, replicas, .. } =
-            self;
+        let Self { settings, clock, rules, cards, metrics, client, reach, sinks, .. } = self;
+        let Self { watcher, replicas, tap, .. } = self;
         let conversation = Arc::new(conversation::Conversation {
             engine: engine.clone(),
             courier: courier.clone(),
@@ -255,6 +268,7 @@ impl Parts {
             refusals,
             listener: heard,
             actions: Some(conversation),
+            tap: tap.clone(),
         };
         let server = http::serve(listener, state, http_workers())?;
         let handle = server.handle();
@@ -272,7 +286,7 @@ impl Parts {
         ];
         workers.extend(long_connection.map(|connection| tokio::spawn(connection.run(stopped))));
         tracing::info!(%addr, rules = %settings.rules.display(), "larkhorn is up");
-        Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload, line })
+        Ok(Running { addr, server: handle, server_ended, stop, workers, store, reload, tap, line })
     }
 }
 
@@ -305,6 +319,8 @@ impl Running {
 
     /// Stops in order; see the module. Takes at most about ten seconds.
     pub async fn stop(self) {
+        // Who watches would keep the server waiting.
+        self.tap.close();
         let drained = tokio::time::timeout(DRAIN, async {
             self.server.stop(true).await;
             self.stop.send_replace(true);
@@ -324,7 +340,7 @@ impl Running {
 
 /// The cards to begin with: a bad template is no reason not to page.
 fn first_cards(settings: &Settings) -> anyhow::Result<Cards> {
-    let (cards, problems) = files::read_cards(settings)?;
+    let (cards, problems) = read_cards(settings)?;
     for problem in problems {
         tracing::error!("{problem}; the built-in template serves");
     }
@@ -375,26 +391,6 @@ fn connect_alertmanager(settings: &Settings) -> anyhow::Result<Option<alertmanag
 /// Two HTTP workers do: the work of a request is a few microseconds and a wait for the disk.
 fn http_workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2)
-}
-
-/// Counts calls to Feishu, and remembers when it last answered.
-struct Counted {
-    metrics: Metrics,
-    reach: Arc<Reach>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Counted {
-    fn new(metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
-        Self { metrics, reach: Arc::default(), clock }
-    }
-}
-
-impl feishu::Observer for Counted {
-    fn called(&self, api: &'static str, answer: Result<(), &CallError>) {
-        self.metrics.feishu_call(api, answer.err().map_or(0, CallError::counted_code));
-        self.reach.hear(answer, self.clock.now());
-    }
 }
 
 /// How long ago, in seconds, never negative.

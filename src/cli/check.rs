@@ -17,6 +17,10 @@ enum Format {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  larkhorn check
+  larkhorn check rules --deny-warnings
+  larkhorn check -o json rules")]
 pub(super) struct Options {
     /// Rules files or folders (default: `rules` of the settings)
     #[arg(value_name = "PATH")]

@@ -12,6 +12,8 @@ use crate::sandbox::{self, Sandbox};
 use crate::settings::parse_listen;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  larkhorn fake-feishu --listen 127.0.0.1:0")]
 pub(super) struct Options {
     /// Address and port to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9120", value_parser = parse_listen)]

@@ -5,18 +5,29 @@
 
 mod backup;
 mod check;
+mod columns;
+mod completions;
 mod demo;
 mod fake_feishu;
+mod incidents;
+mod instants;
+mod man;
 mod output;
+mod replay;
+mod scene;
 mod send_test;
 mod serve;
+mod server;
+mod simulate;
+mod tap;
+mod test;
 mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{self, Settings};
@@ -46,6 +57,8 @@ A self-hosted pager on Feishu/Lark: alerts become live cards, buzzes and pins.
 const EXAMPLES: &str = "Examples:
   larkhorn demo                          see it work: no account, no configuration, no network
   larkhorn check rules                   are the rules right?
+  larkhorn test rules/tests/oncall.yaml  do they do what they should?
+  larkhorn simulate --rules rules --payload payload.json
   larkhorn serve --config larkhorn.yaml  page people
   larkhorn send-test --person lin --urgent phone";
 
@@ -69,10 +82,29 @@ enum Command {
     Backup(backup::Options),
     /// Check rules for mistakes
     Check(check::Options),
+    /// Show who would be woken by a payload: when, how loudly, and why
+    Simulate(simulate::Options),
+    /// Run unit tests of rules
+    Test(test::Options),
+    /// Play kept webhooks through old and new rules: who would have been paged differently?
+    Replay(replay::Options),
+    /// List incidents of a running server, and act on them
+    Incidents(incidents::Options),
+    /// Watch what comes in and what is decided on a running server
+    Tap(tap::Options),
+    /// Print what a shell completes the command line with
+    Completions(completions::Options),
+    /// Print the manual
+    Man(man::Options),
     /// Send a test card, and buzz somebody about it for real
     SendTest(send_test::Options),
     /// Run a fake Feishu that takes any app id and secret
     FakeFeishu(fake_feishu::Options),
+}
+
+/// The command line, to be looked at: what there is, and its help.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command that the arguments name.
@@ -119,15 +151,34 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
     };
-    let usual = if matches!(arguments.command, Command::Serve(_)) { "info" } else { "error" };
+    let paint = output::Paint::of_env(&env);
+    let user =
+        env.iter().find(|(name, value)| name == "USER" && !value.is_empty()).map(|(_, user)| user.clone());
+    let rehearses = matches!(arguments.command, Command::Simulate(_) | Command::Test(_) | Command::Replay(_));
+    let usual = if matches!(arguments.command, Command::Serve(_)) {
+        "info"
+    } else if rehearses {
+        // What goes wrong on the stage is part of what is shown.
+        "off"
+    } else {
+        "error"
+    };
     telemetry::init_logs(format, arguments.log_level.as_deref().unwrap_or(usual))
         .map_err(anyhow::Error::msg)?;
+    let named = arguments.config.is_some();
     let settings = || Settings::load(arguments.config.as_deref(), env);
     match arguments.command {
         Command::Serve(options) => serve::run(options, settings()?).await,
         Command::Demo(options) => demo::run(options, words).await,
         Command::Backup(options) => backup::run(options, settings()?).await,
         Command::Check(options) => check::run(&options, settings),
+        Command::Simulate(options) => simulate::run(options, (named, settings), words, paint).await,
+        Command::Test(options) => test::run(options, settings, paint).await,
+        Command::Replay(options) => replay::run(options, settings, paint).await,
+        Command::Incidents(options) => incidents::run(options, settings, user, paint).await,
+        Command::Tap(options) => tap::run(options, settings, paint).await,
+        Command::Completions(options) => Ok(completions::run(&options, command())),
+        Command::Man(options) => man::run(&options, command()),
         Command::SendTest(options) => send_test::run(options, settings()?).await,
         Command::FakeFeishu(options) => fake_feishu::run(options).await,
     }

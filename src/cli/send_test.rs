@@ -8,6 +8,10 @@ use crate::domain::Urgent;
 use crate::settings::Settings;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  larkhorn send-test --chat oncall
+  larkhorn send-test --person lin --urgent phone
+  larkhorn send-test --chat oncall --person mara")]
 #[command(group(clap::ArgGroup::new("target").required(true).multiple(true).args(["chat", "person"])))]
 pub(super) struct Options {
     /// Chat to send the card to, as the rules name it; without it the person gets it directly

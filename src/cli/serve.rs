@@ -11,6 +11,9 @@ use crate::app::{self, SystemClock};
 use crate::settings::{Settings, parse_listen};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  larkhorn serve
+  larkhorn serve --config larkhorn.yaml --listen 127.0.0.1:0 --rules rules")]
 pub(super) struct Options {
     /// Address and port to listen on, in place of server.listen
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Problem, safe, wrong_method};
 use super::{State, auth};
-use crate::domain::{Fact, Incident, IncidentId, Phase, RecordedEntry};
+use crate::domain::{Fact, Incident, IncidentId, Phase, RecordedEntry, Response};
 use crate::store::StoreError;
 
 /// Incidents on a page when nothing is said.
@@ -136,6 +136,11 @@ fn unreadable(error: &StoreError) -> Problem {
 pub(super) fn body(incident: &Incident, timeline: Option<Vec<RecordedEntry>>) -> IncidentBody {
     let standing = &incident.standing;
     let firing = standing.firing();
+    let acknowledged = match &standing.response {
+        Response::Acknowledged { by, at, .. } => Some((by.clone(), time(*at))),
+        Response::Open | Response::Resolved { .. } => None,
+    };
+    let (acknowledged_by, acknowledged_at) = acknowledged.unzip();
     IncidentBody {
         id: incident.id.map(|id| id.to_string()).unwrap_or_default(),
         state: standing.phase().as_str(),
@@ -150,30 +155,34 @@ pub(super) fn body(incident: &Incident, timeline: Option<Vec<RecordedEntry>>) ->
         step: standing.last_step.map(|(step, _)| u32::from(step) + 1),
         round: standing.last_step.map(|(_, round)| u32::from(round) + 1),
         next_at: standing.due_at.map(time),
-        acknowledged_by: None,
+        acknowledged_by,
         opened_at: time(standing.opened_at),
-        acknowledged_at: None,
+        acknowledged_at,
         resolved_at: standing.resolved_at().map(time),
         timeline: timeline.map(|entries| entries.into_iter().map(entry).collect()),
     }
 }
 
 /// RFC 3339 in UTC, with milliseconds.
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.3}")
+}
+
+/// A particular of something that happened. Steps and rounds count from 1 here.
+pub(super) fn fact(name: &str, fact: Fact) -> Value {
+    match fact {
+        Fact::Number(n) if matches!(name, "step" | "round") => json!(n.saturating_add(1)),
+        Fact::Number(n) => json!(n),
+        Fact::Text(text) => json!(text),
+        Fact::List(words) => json!(words),
+    }
 }
 
 /// What happened, its particulars beside `at` and `kind`.
 fn entry(entry: RecordedEntry) -> Value {
     let mut object = Map::new();
     for (name, fact) in entry.facts {
-        let counts_from_zero = matches!(name.as_str(), "step" | "round");
-        let value = match fact {
-            Fact::Number(n) if counts_from_zero => json!(n.saturating_add(1)),
-            Fact::Number(n) => json!(n),
-            Fact::Text(text) => json!(text),
-            Fact::List(words) => json!(words),
-        };
+        let value = self::fact(&name, fact);
         object.insert(name, value);
     }
     object.insert("at".into(), json!(time(entry.at)));

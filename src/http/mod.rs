@@ -25,7 +25,7 @@ use crate::feishu::callbacks::Callbacks;
 use crate::feishu::listening::Listener;
 use crate::settings::{Settings, Webhook};
 use crate::store::Store;
-use crate::telemetry::{Metrics, Refusals};
+use crate::telemetry::{Metrics, Refusals, Tap};
 
 mod actions;
 mod auth;
@@ -38,6 +38,7 @@ mod operations;
 mod patience;
 mod problem;
 mod server;
+mod tap;
 mod webhook;
 
 pub use actions::{ActError, Actions};
@@ -112,6 +113,8 @@ pub struct State {
     pub listener: Option<(Callbacks, Arc<dyn Listener>)>,
     /// Acts on incidents; `None`: they can only be looked at.
     pub actions: Option<Arc<dyn Actions>>,
+    /// Tells those who watch what comes in.
+    pub tap: Tap,
 }
 
 impl Access {
@@ -137,6 +140,7 @@ pub fn configure(state: State) -> impl Fn(&mut ServiceConfig) + Clone {
         actions::routes(config);
         feishu_events::routes(config);
         operations::routes(config);
+        tap::routes(config);
         dashboard::routes(config);
         config.default_service(web::to(problem::no_such_path));
     }

@@ -10,10 +10,10 @@ use super::auth::{self, Caller};
 use super::problem::{Problem, safe, wrong_method};
 
 use super::{State, body};
-use crate::domain::{OWN_SOURCE, SourceKind};
+use crate::domain::{Fact, OWN_SOURCE, SourceKind};
 use crate::sources::{self, Hint};
 use crate::store::{NewDelivery, StoreError};
-use crate::telemetry::Refused;
+use crate::telemetry::{News, Refused};
 
 /// Bodies from this size on are looked through off the threads that serve.
 const LARGE_BYTES: usize = 256 * 1024;
@@ -110,11 +110,19 @@ async fn keep(
     let (kind, alerts) = inspect(hint, body.clone()).await?;
     let source = named.unwrap_or_else(|| kind.as_str().to_owned());
     counted_as.clone_from(&source);
-    let size = body.len();
-    let delivery = NewDelivery { source, kind, body, received_at: state.clock.now() };
+    let (size, received_at) = (body.len(), state.clock.now());
+    let delivery = NewDelivery { source: source.clone(), kind, body, received_at };
     state.store.accept(delivery).await.map_err(|e| not_kept(&e))?;
     state.intake.accepted(size);
     state.inbox_signal.notify_one();
+    state.tap.tell(|| News {
+        at: received_at,
+        what: "webhook",
+        facts: vec![
+            ("source", Fact::Text(source)),
+            ("alerts", Fact::Number(i64::try_from(alerts).unwrap_or(i64::MAX))),
+        ],
+    });
     Ok(alerts)
 }
 

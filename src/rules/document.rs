@@ -280,7 +280,12 @@ const ALIASED_NODES_MAX: usize = 100_000;
 
 /// Reads a file. An empty one is an empty document.
 pub(super) fn parse(path: &str, text: &str) -> Result<Document, Finding> {
-    from_yaml::<Option<Document>>(text).map(Option::unwrap_or_default).map_err(|error| {
+    read::<Option<Document>>(path, text).map(Option::unwrap_or_default)
+}
+
+/// Reads a file of another kind with the same care.
+pub(super) fn read<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Finding> {
+    from_yaml(text).map_err(|error| {
         let place = place(path, error.location().unwrap_or(Location::UNKNOWN));
         place.finding(explain(&error))
     })

@@ -35,6 +35,21 @@ pub fn parse(text: &str) -> Option<SignedDuration> {
     Some(SignedDuration::from_millis(total))
 }
 
+/// Writes a duration so that [`parse`] reads it back: `1h30m`, `0s`, `1d`. What
+/// is below a millisecond is left out; a negative one has no spelling and is `0s`.
+pub fn format(span: SignedDuration) -> String {
+    let mut left = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(0);
+    // Weeks and years read worse than days.
+    let units = UNITS.iter().filter(|(unit, _)| !matches!(*unit, "y" | "w"));
+    let parts = units.map(|(unit, millis)| {
+        let count = left / millis;
+        left %= millis;
+        if count > 0 { format!("{count}{unit}") } else { String::new() }
+    });
+    let text: String = parts.collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +69,21 @@ mod tests {
             assert_eq!(parse(text), Some(SignedDuration::from_secs(seconds)), "{text}");
         }
         assert_eq!(parse("1s500ms"), Some(SignedDuration::from_millis(1_500)));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for (millis, text) in [
+            (0, "0s"),
+            (180_000, "3m"),
+            (5_400_000, "1h30m"),
+            (86_400_000 * 20 + 1_500, "20d1s500ms"),
+            (-5, "0s"),
+        ] {
+            let span = SignedDuration::from_millis(millis);
+            assert_eq!(format(span), text);
+            assert_eq!(parse(text), Some(span.max(SignedDuration::ZERO)));
+        }
     }
 
     #[test]

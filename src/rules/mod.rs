@@ -18,6 +18,7 @@
 
 #![warn(missing_docs)]
 
+mod cases;
 mod document;
 mod duration;
 mod finding;
@@ -37,7 +38,10 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
-pub use duration::parse as parse_duration;
+pub use cases::{
+    Case, CaseDeed, CaseEvent, Cases, ExpectedPage, instant as parse_instant, parse as parse_cases,
+};
+pub use duration::{format as format_duration, parse as parse_duration};
 pub use finding::{Finding, RuleError, Warning};
 pub use matcher::{BadMatcher, MatchOp, Matcher, parse as parse_matchers};
 pub use router::{Origin, Route, Router, Scratch};
@@ -66,6 +70,8 @@ pub struct Rule {
     /// Whom to page: the policy it names, one step at once for `notify`, no step
     /// without either.
     pub policy: Policy,
+    /// The policy's name; `None` where the rule says itself whom to page, or nobody.
+    pub policy_name: Option<String>,
     /// Its alerts are signs of life, and silence becomes an incident. `None`: as
     /// most alerts, they are news when they come.
     pub heartbeat: Option<HeartbeatRule>,

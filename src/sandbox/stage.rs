@@ -1,5 +1,7 @@
 //! What tests and the demo do to the world directly: build it, look at it, spoil it.
 
+use jiff::Timestamp;
+
 use super::Sandbox;
 use super::fault::{Fault, Unrest};
 use super::model::{Account, Buzz, CallRecord, Chat, Message, Pinned};
@@ -109,6 +111,11 @@ impl Sandbox {
         let mut versions = self.version.subscribe();
         // An error would say that the sender is gone, which lives in `self`.
         while !shows(self) && versions.changed().await.is_ok() {}
+    }
+
+    /// The time in this world.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Chats in order of their making, conversations with the bot included.

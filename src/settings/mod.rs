@@ -212,6 +212,11 @@ impl Settings {
         resolve::resolve(layers::read(path, env)?)
     }
 
+    /// What counts where nothing is set.
+    pub fn defaults() -> Result<Self, SettingsError> {
+        resolve::resolve(layers::read(None, std::iter::empty())?)
+    }
+
     /// What is needed to log in to Feishu, or how to get it.
     pub fn feishu_required(&self) -> Result<Credentials, SettingsError> {
         match (&self.feishu.app_id, &self.feishu.app_secret) {

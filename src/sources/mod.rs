@@ -1,4 +1,5 @@
-//! Decodes what senders post: bytes in, [`Alert`]s and a [`GroupHeader`] out.
+//! Decodes what senders post: bytes in, [`Alert`]s and a [`GroupHeader`] out;
+//! and composes bodies where there is no sender ([`compose`], [`recovered`]).
 //!
 //! Three formats are understood: Alertmanager's webhook, Grafana's (9 to 13),
 //! which repeats Alertmanager's fields and adds its own, and Grafana's legacy
@@ -18,12 +19,14 @@
 //! it and whether it is news belongs to `rules` and `escalation`; who may post
 //! belongs to `http`.
 
+mod compose;
 mod detect;
 mod error;
 mod legacy;
 mod shape;
 mod webhook;
 
+pub use compose::{compose, recovered};
 pub use error::DecodeError;
 
 use crate::domain::{Alert, AlertGroup, GroupHeader, SourceKind};

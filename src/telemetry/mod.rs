@@ -1,4 +1,4 @@
-//! What the outside sees of the process: log lines and metrics.
+//! What the outside sees of the process: log lines, metrics and the live tap.
 //!
 //! # Invariants
 //!
@@ -13,7 +13,9 @@
 mod logs;
 mod metrics;
 mod refusals;
+mod tap;
 
 pub use logs::{LogFormat, check_filter, init_logs};
 pub use metrics::{Metrics, SOURCES_MAX, Waiting};
 pub use refusals::{Refusals, Refused};
+pub use tap::{News, NoWatch, Seen, Tap, Watching};

@@ -30,3 +30,4 @@ pub mod replicas;
 pub mod roll_call;
 pub mod self_check;
 pub mod sinks;
+mod told;

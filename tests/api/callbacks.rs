@@ -175,6 +175,7 @@ impl Stage {
                 None => None,
             },
             actions: Some(hands.clone()),
+            tap: larkhorn::telemetry::Tap::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

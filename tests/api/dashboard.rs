@@ -91,6 +91,7 @@ impl Pager {
             refusals: Arc::default(),
             listener: None,
             actions: None,
+            tap: larkhorn::telemetry::Tap::default(),
         };
         Self { state, _folder: folder }
     }

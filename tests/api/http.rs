@@ -110,6 +110,7 @@ impl Door {
             refusals: Arc::default(),
             listener: None,
             actions: None,
+            tap: larkhorn::telemetry::Tap::default(),
         };
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {

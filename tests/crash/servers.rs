@@ -61,10 +61,9 @@ impl Servers {
 
     /// Where pagers find whichever takes writes.
     pub(crate) fn url(&self) -> String {
-        let ports = [Some(&self.primary), self.standby.as_ref()];
-        let hosts: Vec<String> =
-            ports.into_iter().flatten().map(|server| format!("127.0.0.1:{}", server.port)).collect();
-        format!("postgres://{USER}@{}/postgres", hosts.join(","))
+        let Some(standby) = &self.standby else { return self.primary.url("public") };
+        let (one, other) = (self.primary.port, standby.port);
+        format!("postgres://{USER}@127.0.0.1:{one},127.0.0.1:{other}/postgres")
     }
 
     /// Its indexes agree with its rows, and no row belongs to nothing.

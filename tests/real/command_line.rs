@@ -2,6 +2,7 @@
 //! that name the way out.
 
 use std::fs;
+use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,28 +23,44 @@ const DEMO: Duration = Duration::from_secs(10);
 
 /// What came of a command.
 #[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    complaints: Vec<String>,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) complaints: Vec<String>,
 }
 
 /// Runs a command to its end, in a folder and with nothing in its environment
 /// but `env`. One that does not end is killed and has no code.
-fn run(folder: &Path, env: &[(&str, &str)], arguments: &[&str]) -> Ran {
+pub(crate) fn run(folder: &Path, env: &[(&str, &str)], arguments: &[&str]) -> Ran {
+    run_with(folder, env, arguments, b"")
+}
+
+/// The same with something on standard input.
+pub(crate) fn run_with(folder: &Path, env: &[(&str, &str)], arguments: &[&str], input: &[u8]) -> Ran {
     let mut command = Command::new(LARKHORN);
     command.args(arguments).env_clear().envs(env.iter().copied()).current_dir(folder);
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut given = tempfile::tempfile().unwrap();
+    given.write_all(input).unwrap();
+    given.rewind().unwrap();
+    let mut child = command.stdin(given).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (out, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let listen = |mut pipe: Box<dyn Read + Send>| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            pipe.read_to_end(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    // Both are drained meanwhile: a full pipe would hold the child up.
+    let (out, errors) = (listen(Box::new(out)), listen(Box::new(errors)));
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
     }
     drop(child.kill());
-    let ran = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let complaints = text(&ran.stderr).lines().map(str::to_owned).collect();
-    Ran { code: ran.status.code(), out: text(&ran.stdout), complaints }
+    let status = child.wait().unwrap();
+    let complaints = errors.join().unwrap().lines().map(str::to_owned).collect();
+    Ran { code: status.code(), out: out.join().unwrap(), complaints }
 }
 
 /// A folder with settings and rules that are right.

@@ -93,6 +93,17 @@ impl Pager {
         self.process.as_ref().unwrap().log()
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// From its next start on its API is for those who know a token.
+    pub(crate) fn wants_api_token(&self, token: &str) {
+        let file = self.folder.path().join("larkhorn.yaml");
+        let settings = fs::read_to_string(&file).unwrap();
+        fs::write(file, settings.replace("server: {", &format!("server: {{api_token: {token}, "))).unwrap();
+    }
+
     pub(crate) fn rules_file(&self) -> PathBuf {
         self.folder.path().join("rules/oncall.yaml")
     }

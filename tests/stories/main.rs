@@ -12,6 +12,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod agreement;
 mod alerts;
 mod answers;
 mod bad_luck;

@@ -31,6 +31,9 @@ const PHONES_PORT: u16 = 9120;
 const CONNECTED: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  larkhorn demo
+  larkhorn demo --once")]
 pub(super) struct Options {
     /// End when the story has been told instead of leaving the pages open
     #[arg(long)]

@@ -41,7 +41,7 @@ impl<'a> Origin<'a> {
     const RECEIVER: &'static str = "__receiver__";
 
     /// The value that matchers of that label see; "" when it is missing.
-    pub(super) fn value<'v>(self, labels: &'v Labels<'_>, name: &str) -> &'v str
+    pub fn value<'v>(self, labels: &'v Labels<'_>, name: &str) -> &'v str
     where
         'a: 'v,
     {

@@ -51,9 +51,10 @@ use crate::feishu::{CallError, Cards, Client, Placed, Verdict};
 use crate::rules::RuleSet;
 use crate::settings::UrgentVia;
 use crate::store::{Claim, JobEnd, NewJob, PinState, Report, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Tap};
 use crate::worker::purse::Purse;
 use crate::worker::sinks::Sinks;
+use crate::worker::told;
 
 /// How long a claim lasts. Longer than all calls of a job may take together.
 const LEASE: SignedDuration = SignedDuration::from_mins(3);
@@ -83,6 +84,7 @@ pub struct Courier {
     sinks: Option<Arc<Sinks>>,
     purse: Option<Purse>,
     rules: Option<Arc<ArcSwap<RuleSet>>>,
+    tap: Tap,
 }
 
 /// What came of working on a job.
@@ -144,6 +146,7 @@ impl Courier {
             sinks: None,
             purse: None,
             rules: None,
+            tap: Tap::default(),
         }
     }
 
@@ -178,6 +181,12 @@ impl Courier {
         Self { rules: Some(rules), ..self }
     }
 
+    /// The same courier, telling those who watch what it delivers.
+    #[must_use]
+    pub fn with_tap(self, tap: Tap) -> Self {
+        Self { tap, ..self }
+    }
+
     /// Carries out the jobs that can be begun now, one helping; how many there were.
     ///
     /// # Errors
@@ -187,6 +196,20 @@ impl Courier {
         let claims = self.claim(Busy::default()).await?;
         let count = claims.len();
         join_all(claims.into_iter().map(|claim| self.carry_out(claim))).await;
+        Ok(count)
+    }
+
+    /// The same, one job after the other: the same jobs lead to the same world.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot give out jobs.
+    pub async fn turn_in_order(&self) -> Result<usize, StoreError> {
+        let claims = self.claim(Busy::default()).await?;
+        let count = claims.len();
+        for claim in claims {
+            self.carry_out(claim).await;
+        }
         Ok(count)
     }
 
@@ -257,6 +280,7 @@ impl Courier {
 
     async fn write_down(&self, claim: &Claim, outcome: Outcome) {
         let report = self.report(claim, outcome);
+        let watched = self.tap.is_watched().then(|| told::delivered(claim, &report));
         let mut patience = REPORTS_MAX;
         while let Err(error) = self.store.report(report.clone()).await {
             let (job, kind) = (claim.ticket.job.0, claim.job.kind());
@@ -269,6 +293,9 @@ impl Courier {
             // A phone that has rung must not ring again for the sake of a database that restarts.
             tracing::warn!(job, kind, %error, "what came of a job cannot be kept yet");
             tokio::time::sleep(REPORT_PAUSE).await;
+        }
+        for news in watched.into_iter().flatten() {
+            self.tap.tell(|| news);
         }
     }
 

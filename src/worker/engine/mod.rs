@@ -40,7 +40,8 @@ use crate::rules::RuleSet;
 use crate::settings::Locale;
 use crate::sources;
 use crate::store::{Change, Commit, Delivery, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Tap};
+use crate::worker::told;
 
 /// Webhooks taken in one turn, at most.
 const DELIVERIES_MAX: usize = 64;
@@ -59,6 +60,7 @@ pub struct Engine {
     outbox_signal: Arc<Notify>,
     alertmanager: Option<alertmanager::Client>,
     locale: Locale,
+    tap: Tap,
 }
 
 impl Engine {
@@ -69,13 +71,20 @@ impl Engine {
         metrics: Metrics,
         outbox_signal: Arc<Notify>,
     ) -> Self {
-        Self { store, rules, metrics, outbox_signal, alertmanager: None, locale: Locale::En }
+        let (locale, tap) = (Locale::En, Tap::default());
+        Self { store, rules, metrics, outbox_signal, alertmanager: None, locale, tap }
     }
 
     /// The same engine, wording its own alerts in that language.
     #[must_use]
     pub fn speaking(self, locale: Locale) -> Self {
         Self { locale, ..self }
+    }
+
+    /// The same engine, telling those who watch what it decides.
+    #[must_use]
+    pub fn with_tap(self, tap: Tap) -> Self {
+        Self { tap, ..self }
     }
 
     /// The same engine, over incidents that can be silenced there.
@@ -266,6 +275,7 @@ impl Engine {
     async fn commit(&self, mut commit: Commit) -> Result<Vec<IncidentId>, StoreError> {
         self.fold(&mut commit).await?;
         let news = news(&commit.changes);
+        let watched = if self.tap.is_watched() { told::changes(&commit.changes) } else { Vec::new() };
         let owes = commit
             .changes
             .iter()
@@ -273,6 +283,9 @@ impl Engine {
         let ids = self.store.commit(commit).await?;
         for (id, (rule, title, what)) in ids.iter().zip(news) {
             tracing::info!(incident = %id, rule, title, what, "incident");
+        }
+        for (id, change) in ids.iter().zip(watched) {
+            change.tell(*id, &self.tap);
         }
         if owes {
             self.outbox_signal.notify_one();
