@@ -32,7 +32,7 @@ const WAITING_BYTES_MAX: usize = 1 << 30;
 /// How often the inbox is counted while webhooks arrive.
 const COUNT_EVERY: SignedDuration = SignedDuration::from_millis(500);
 /// When a sender may come again, in seconds.
-const RETRY_AFTER: &str = "5";
+pub(super) const RETRY_AFTER: &str = "5";
 
 /// See the module.
 #[derive(Debug, Default)]

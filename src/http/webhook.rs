@@ -1,12 +1,13 @@
 //! Takes alerts in: check the caller, read, recognise, keep, then answer.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::auth::{self, Caller};
+use super::intake::RETRY_AFTER;
 use super::problem::{Problem, safe, wrong_method};
 
 use super::{State, body};
@@ -161,6 +162,7 @@ fn not_kept(error: &StoreError) -> Problem {
         StatusCode::SERVICE_UNAVAILABLE,
         "the alerts could not be stored and were not accepted: send them again; larkhorn's log says why",
     )
+    .header(header::RETRY_AFTER, RETRY_AFTER)
 }
 
 fn stopping() -> Problem {

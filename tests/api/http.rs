@@ -389,8 +389,9 @@ async fn a_body_that_stops_coming_is_given_up() {
 async fn when_the_store_is_down_the_sender_is_told_to_try_again() {
     let door = Door::open(Plan::default());
     door.shelf.broken.store(true, Ordering::SeqCst);
-    let (code, detail, _) = problem(door.post("/webhook", FIRING)).await;
+    let (code, detail, headers) = problem(door.post("/webhook", FIRING)).await;
     assert_eq!((code, detail.contains("again")), (503, true), "{detail}");
+    assert_eq!(headers["retry-after"], "5");
     assert!(!detail.contains("disk full"), "details stay in the log: {detail}");
     for path in ["/api/v1/incidents", "/api/v1/incidents/INC-1"] {
         assert_eq!(problem(door.get(path)).await.0, 503, "{path}");

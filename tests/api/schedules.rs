@@ -385,6 +385,15 @@ fn oracle(layer: &LayerCase, calendar: &CalendarCase, first: Date) -> Vec<Option
             on[day * DAY + from..day * DAY + to].fill(true);
         }
     }
+    // Hours of the day before the first may reach into it.
+    let eve = (monday + 6) % 7;
+    if let Some((from, to)) = layer.hours
+        && to < from
+        && layer.days.contains(&eve)
+        && (!layer.calendar || calendar.days.contains(&eve))
+    {
+        on[..to].fill(true);
+    }
     let mut start = layer.from * DAY + layer.at;
     while layer.weekday.is_some_and(|day| weekday(start / DAY) != day) {
         start += DAY;

@@ -16,7 +16,7 @@ use crate::table::{Row, wanted};
 
 const KILLS: usize = 24;
 const LANES: usize = 2;
-const RATE: u32 = 20;
+const RATE: u32 = 8;
 /// Webhooks let in per life of a process.
 const WEBHOOKS: usize = 10;
 /// The longest life of a process, in milliseconds.
@@ -24,7 +24,7 @@ const LIFE_MAX_MS: u64 = 120;
 /// The longest time that a process lives on after a certain webhook was accepted, in microseconds.
 const GRACE_MAX_US: u64 = 5_000;
 /// After so many rounds everything accepted has to be delivered, and is looked at.
-const LOOK_EVERY: usize = 10;
+const LOOK_EVERY: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills() {

@@ -10,6 +10,8 @@ use crate::table::Row;
 
 const RATE: u32 = 40;
 const OUTAGE: Duration = Duration::from_mins(10);
+/// By the machine's own clock: how fast it is decides, not how fast the pager's runs.
+const RECOVERY: Duration = Duration::from_secs(25);
 const WEBHOOKS: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,5 +47,5 @@ async fn outage(scenario: &str, refused: bool) {
     let findings = lane.end().await;
     let remarks = "recovery by the pager's clock".to_owned();
     Row { scenario: scenario.into(), rounds: 1, findings, worst_recovery, remarks }.settle();
-    assert!(worst_recovery < Duration::from_mins(5), "all was delivered after {worst_recovery:?} only");
+    assert!(recovery < RECOVERY, "all was delivered after {recovery:?} only");
 }

@@ -190,13 +190,23 @@ impl Pager {
             && self.metric("larkhorn_outbox_oldest_seconds").await == Some(0.0)
     }
 
+    /// What the API says. A pager whose clock runs fast leaves a harness that is
+    /// slow, so it is asked again.
+    async fn read(&self, path: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            match self.get(path).await {
+                Some((StatusCode::OK, text)) => return serde_json::from_str(&text).unwrap(),
+                answer => assert!(began.elapsed() < PATIENCE, "{path}: {answer:?}"),
+            }
+        }
+    }
+
     /// All incidents, newest first.
     pub(crate) async fn incidents(&self) -> Vec<Value> {
         let (mut all, mut before) = (Vec::new(), String::new());
         loop {
-            let (status, text) = self.get(&format!("/api/v1/incidents?limit=500{before}")).await.unwrap();
-            assert_eq!(status, StatusCode::OK, "{text}");
-            let page: Value = serde_json::from_str(&text).unwrap();
+            let page = self.read(&format!("/api/v1/incidents?limit=500{before}")).await;
             all.extend(page["incidents"].as_array().unwrap().iter().cloned());
             let Some(next) = page["next"].as_str() else { return all };
             before = format!("&before={next}");
@@ -205,8 +215,7 @@ impl Pager {
 
     /// What happened to an incident, oldest first.
     pub(crate) async fn timeline(&self, incident: &str) -> Vec<Value> {
-        let (_, text) = self.get(&format!("/api/v1/incidents/{incident}")).await.unwrap();
-        let incident: Value = serde_json::from_str(&text).unwrap();
+        let incident = self.read(&format!("/api/v1/incidents/{incident}")).await;
         incident["timeline"].as_array().unwrap().clone()
     }
 

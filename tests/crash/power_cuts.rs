@@ -25,7 +25,7 @@ const LANES: usize = 2;
 const CUTS_PER_FILE: usize = 25;
 /// After so many cuts everything accepted has to be delivered, and is looked at.
 const LOOK_EVERY: usize = 8;
-const RATE: u32 = 20;
+const RATE: u32 = 8;
 const WEBHOOKS: usize = 12;
 /// The longest life of a process, in milliseconds.
 const LIFE_MAX_MS: u64 = 100;

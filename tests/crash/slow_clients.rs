@@ -171,27 +171,27 @@ async fn slow_clients_are_left_and_good_ones_do_not_notice() {
     }
     let opened_in = began.elapsed();
     let during = good(&lane, 1_000, Duration::from_secs(8)).await;
-    let mut longest = Vec::new();
-    let mut counted = 0;
+    let (mut longest, mut worst) = (Vec::new(), Duration::ZERO);
     while let Some(ended) = slow.join_next().await {
         let (how, held) = ended.unwrap();
-        counted += 1;
+        worst = worst.max(held);
         if held > HELD + HARNESS {
             longest.push((how, held));
         }
     }
     let (p99_before, p99_during) = (percentile(&before, 99), percentile(&during, 99));
     eprintln!(
-        "\nslow clients: {half_open} half-open and {bodies} slow bodies, opened in {:.1} s, all {counted} closed; good \
+        "\nslow clients: {half_open} half-open and {bodies} slow bodies, opened in {:.1} s, all closed within {:.1} s; good \
          webhooks p50 {:.1?} -> {:.1?}, p99 {p99_before:.1?} -> {p99_during:.1?} ({} answers)",
         opened_in.as_secs_f64(),
+        worst.as_secs_f64(),
         percentile(&before, 50),
         percentile(&during, 50),
         during.len(),
     );
     assert_eq!(longest.len(), 0, "held for longer than {HELD:?}: {:?}", &longest[..longest.len().min(10)]);
-    // A floor, for a machine that compiles beside it.
-    let allowed = (2 * p99_before).max(Duration::from_millis(100));
+    // A floor, for a machine that compiles beside it; clients that succeed hold others up for seconds.
+    let allowed = (2 * p99_before).max(Duration::from_millis(500));
     assert!(p99_during <= allowed, "p99 went from {p99_before:?} to {p99_during:?}");
     let (ended, _) = lane.pager.stop().await;
     assert!(ended.success());
