@@ -50,6 +50,7 @@
 //! | serde-saphyr | YAML errors with line and column, alias bombs refused |
 //! | jiff (tzdb bundled) | right across DST; every replica has the same zones |
 //! | regex, regex-syntax | linear time on hostile input; the parsed form feeds the index |
+//! | regex-automata | whether one rule takes all of another is decided on automata; already behind regex |
 //! | prometheus-client | typed metrics without a global |
 //! | tracing, tracing-subscriber | structured logs, text or JSON |
 //! | clap | the command line |
@@ -65,6 +66,7 @@
 //! | thiserror, anyhow | errors that callers match on; errors that operators read |
 //! | lettre | mail as a last resort: TLS, authentication and headers done right |
 //! | mimalloc | gives memory back after a storm |
+//! | unicode-width | columns and carets that line up under Chinese text |
 //! | tempfile | the demo's folder |
 
 pub mod domain;

@@ -16,6 +16,7 @@
 mod clock;
 mod conversation;
 mod files;
+mod proof;
 mod readiness;
 mod reload;
 mod trial;
@@ -32,7 +33,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use clock::SystemClock;
-pub use files::{CheckedRules, read_rules};
+pub use files::{CheckedRules, RuleFiles, read_rules};
+pub use proof::TemplateSource;
 pub use trial::{Trial, send_test};
 
 use crate::alertmanager;

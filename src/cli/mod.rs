@@ -9,6 +9,7 @@ mod fake_feishu;
 mod output;
 mod send_test;
 mod serve;
+mod table;
 mod words;
 
 use std::ffi::OsString;

@@ -35,7 +35,7 @@ mod token;
 mod urgent;
 mod verdict;
 
-pub use cards::{CardInput, Cards, ListedAlert, Paged, Rendered, StormInput};
+pub use cards::{CardInput, Cards, ListedAlert, Paged, Proof, Rendered, StormInput};
 pub use client::{Client, ClientConfig, ClientError, Observer};
 pub use custom_bot::{BotError, CustomBot};
 pub use directory::BotInfo;

@@ -282,7 +282,7 @@ const ALIASED_NODES_MAX: usize = 100_000;
 pub(super) fn parse(path: &str, text: &str) -> Result<Document, Finding> {
     from_yaml::<Option<Document>>(text).map(Option::unwrap_or_default).map_err(|error| {
         let place = place(path, error.location().unwrap_or(Location::UNKNOWN));
-        place.finding(explain(&error))
+        place.finding(code(&error), explain(&error))
     })
 }
 
@@ -305,6 +305,21 @@ fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 /// A location of the YAML reader as a place; an unknown one is the file's start.
 pub(super) fn place(path: &str, location: Location) -> Place<'_> {
     Place { path, line: location.line().max(1), column: location.column().max(1) }
+}
+
+/// What kind of mistake it is.
+fn code(error: &Error) -> &'static str {
+    match error {
+        Error::SerdeUnknownField { .. } => "unknown-key",
+        Error::SerdeMissingField { .. } => "missing-key",
+        Error::DuplicateMappingKey { .. } => "duplicate-key",
+        Error::Unexpected { .. }
+        | Error::NullIntoString { .. }
+        | Error::InvalidBooleanStrict { .. }
+        | Error::SerdeInvalidType { .. } => "wrong-type",
+        Error::AliasError { error, .. } => code(error),
+        _ => "bad-yaml",
+    }
 }
 
 /// The reader's message in the words of a rules file.

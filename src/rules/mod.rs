@@ -38,7 +38,8 @@ use sha2::{Digest, Sha256};
 use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
 pub use duration::parse as parse_duration;
-pub use finding::{Finding, RuleError, Warning};
+pub use finding::{Finding, RuleError, Spot, Warning};
+pub use load::{BROKEN_TEMPLATE, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
 pub use matcher::{MatchOp, Matcher};
 pub use router::{Origin, Route, Router, Scratch};
 use schedule::{Calendar, Schedule};
@@ -156,6 +157,21 @@ impl Storm {
     pub const DEFAULT: Self = Self { cards_per_minute: Some(20), share_buzz: SignedDuration::from_secs(30) };
 }
 
+/// Where a rule stands.
+#[derive(Debug, Clone)]
+struct RuleSpots {
+    name: Spot,
+    template: Option<Spot>,
+}
+
+/// A policy by its name, with the places of its steps.
+#[derive(Debug)]
+struct Ladder {
+    name: String,
+    policy: Policy,
+    steps: Vec<Spot>,
+}
+
 /// The rules as loaded: consistent, resolved, ready to answer.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -165,7 +181,10 @@ pub struct RuleSet {
     people: BTreeMap<String, Person>,
     chats: BTreeMap<String, ChatId>,
     teams: BTreeMap<String, Vec<String>>,
-    calendars: BTreeMap<String, Arc<Calendar>>,
+    calendars: BTreeMap<String, (Spot, Arc<Calendar>)>,
+    ladders: Vec<Ladder>,
+    /// One for each of `rules`.
+    spots: Vec<RuleSpots>,
     schedules: BTreeMap<String, Schedule>,
     catch_all: Option<CatchAll>,
     storm: Storm,
@@ -238,6 +257,13 @@ impl RuleSet {
     /// All rules, in their order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Where the rule at a position in [`rules`](Self::rules) names its template,
+    /// else where the rule itself is named.
+    pub fn template_spot(&self, index: usize) -> Option<&Spot> {
+        let spots = self.spots.get(index)?;
+        Some(spots.template.as_ref().unwrap_or(&spots.name))
     }
 
     /// The rule that owns larkhorn's own alerts: it tells the catch-all. `None`
