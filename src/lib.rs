@@ -54,6 +54,7 @@
 //! | prometheus-client | typed metrics without a global |
 //! | tracing, tracing-subscriber | structured logs, text or JSON |
 //! | clap | the command line |
+//! | schemars | JSON Schema for editors from the types that read the files, so the two cannot drift |
 //! | secrecy | secrets that cannot print themselves |
 //! | hmac, sha2, subtle, hex, base64 | webhook signatures, constant-time comparison |
 //! | aes, cbc | the cipher around Feishu's callbacks |

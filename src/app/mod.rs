@@ -215,9 +215,11 @@ impl Parts {
             .with_sinks(sinks)
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone());
+        let in_force = rules.clone();
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
         let state = http::State {
             store: shared,
+            rules: in_force,
             reload: reload.clone(),
             readiness: readiness.clone(),
             inbox_signal: inbox_signal.clone(),

@@ -3,13 +3,18 @@
 //! Exit codes: 0 fine, 1 the thing checked is bad or could not be done, 2 wrong
 //! usage. Results go to standard output, complaints and logs to standard error.
 
+mod calendar;
 mod check;
 mod demo;
+mod explain;
 mod fake_feishu;
+mod oncall;
 mod output;
+mod schema;
 mod send_test;
 mod serve;
 mod table;
+mod when;
 mod words;
 
 use std::ffi::OsString;
@@ -67,8 +72,14 @@ enum Command {
     Demo(demo::Options),
     /// Check rules for mistakes
     Check(check::Options),
+    /// Whose is this alert, why, and who would be paged?
+    Explain(explain::Options),
     /// Send a test card, and buzz somebody about it for real
     SendTest(send_test::Options),
+    /// Who is on call, now and in the days to come?
+    Oncall(oncall::Options),
+    /// Print the JSON Schema of rules or settings, for editors
+    Schema(schema::Options),
     /// Run a fake Feishu that takes any app id and secret
     FakeFeishu(fake_feishu::Options),
 }
@@ -125,7 +136,10 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         Command::Serve(options) => serve::run(options, settings()?).await,
         Command::Demo(options) => demo::run(options, words).await,
         Command::Check(options) => check::run(&options, settings),
+        Command::Explain(options) => explain::run(&options, &settings()?),
         Command::SendTest(options) => send_test::run(options, settings()?).await,
+        Command::Oncall(options) => oncall::run(&options, &settings()?),
+        Command::Schema(options) => schema::run(&options),
         Command::FakeFeishu(options) => fake_feishu::run(options).await,
     }
 }

@@ -10,6 +10,13 @@ pub(super) fn say(line: &str) {
     drop(written);
 }
 
+/// Prints a result that ends its lines itself.
+pub(super) fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    drop(written);
+}
+
 /// Prints a line about what went wrong.
 pub(super) fn complain(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));

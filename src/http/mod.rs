@@ -17,6 +17,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Notify;
@@ -24,6 +25,7 @@ use tokio::sync::Notify;
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
 use crate::feishu::listening::Listener;
+use crate::rules::RuleSet;
 use crate::settings::{Settings, Webhook};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -34,11 +36,13 @@ mod body;
 mod dashboard;
 mod feishu_events;
 mod incidents;
+mod oncall;
 mod operations;
 mod problem;
 mod webhook;
 
 pub use actions::{ActError, Actions};
+pub use oncall::on_call_at;
 
 /// How long a sender may keep quiet in the middle of a body.
 const BODY_IDLE: Duration = Duration::from_secs(10);
@@ -87,6 +91,8 @@ pub struct Limits {
 pub struct State {
     /// Where webhooks are kept and incidents are read.
     pub store: Arc<dyn Store>,
+    /// The rules in force.
+    pub rules: Arc<ArcSwap<RuleSet>>,
     /// Reads the rules again.
     pub reload: Arc<dyn Reload>,
     /// Whether pages can be delivered.
@@ -128,6 +134,7 @@ pub fn configure(state: State) -> impl Fn(&mut ServiceConfig) + Clone {
         webhook::routes(config);
         incidents::routes(config);
         actions::routes(config);
+        oncall::routes(config);
         feishu_events::routes(config);
         operations::routes(config);
         dashboard::routes(config);

@@ -101,6 +101,17 @@ pub struct HeartbeatRule {
 }
 
 impl Rule {
+    /// The first of its matchers that an alert does not pass, with the value it
+    /// looked at; `None` if the rule matches.
+    pub fn first_failed<'a>(
+        &'a self,
+        labels: &'a Labels<'_>,
+        origin: Origin<'a>,
+    ) -> Option<(&'a Matcher, &'a str)> {
+        let tried = self.matchers.iter().map(|matcher| (matcher, origin.value(labels, matcher.name())));
+        tried.into_iter().find(|(matcher, value)| !matcher.matches(value))
+    }
+
     /// Whose sign of life a beat is: of the group by the rule's `group_by`
     /// labels, else of the rule as a whole, whatever groups the sender makes.
     pub fn heartbeat_key(&self, labels: &Labels<'_>, origin: Origin<'_>) -> IncidentKey {
@@ -162,6 +173,8 @@ impl Storm {
 struct RuleSpots {
     name: Spot,
     template: Option<Spot>,
+    /// Name of its policy.
+    policy: Option<String>,
 }
 
 /// A policy by its name, with the places of its steps.
@@ -238,6 +251,12 @@ impl RuleSet {
         load::load(files)
     }
 
+    /// JSON Schema 2020-12 of a rules file, with a description for every key. It is
+    /// made from the types that read the files.
+    pub fn schema() -> serde_json::Value {
+        document::schema()
+    }
+
     /// Which rules an alert falls to, as positions in [`rules`](Self::rules): the
     /// first that matches, and later ones as long as each matching rule continues.
     pub fn route_into<'s>(
@@ -257,6 +276,17 @@ impl RuleSet {
     /// All rules, in their order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Where the rule at a position in [`rules`](Self::rules) is named.
+    pub fn spot(&self, index: usize) -> Option<&Spot> {
+        Some(&self.spots.get(index)?.name)
+    }
+
+    /// The policy that the rule at a position in [`rules`](Self::rules) names;
+    /// `None` for one of its own, made of its `notify`.
+    pub fn policy_name(&self, index: usize) -> Option<&str> {
+        self.spots.get(index)?.policy.as_deref()
     }
 
     /// Where the rule at a position in [`rules`](Self::rules) names its template,
@@ -286,6 +316,11 @@ impl RuleSet {
     /// first whose value, in any case, the table knows; else the default severity.
     pub fn severity(&self, labels: &Labels<'_>) -> &Severity {
         self.severities.of(labels)
+    }
+
+    /// The label that says how bad an alert is; `None`: it has the default severity.
+    pub fn severity_label(&self, labels: &Labels<'_>) -> Option<&'static str> {
+        self.severities.label_of(labels)
     }
 
     /// The severity table, loudest first. Never empty.

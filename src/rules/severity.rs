@@ -117,11 +117,17 @@ impl SeverityTable {
     /// The severity of an alert: of the labels `severity`, `priority` and
     /// `level` the first whose value is in the table; else the default.
     pub(super) fn of(&self, labels: &Labels<'_>) -> &Severity {
-        Self::LABELS
-            .iter()
-            .filter_map(|label| labels.get(label))
-            .find_map(|value| self.rows.get(*self.words.get(fold(value).as_ref())?))
-            .unwrap_or(&self.default)
+        self.found(labels).map_or(&self.default, |(_, row)| row)
+    }
+
+    /// The label that decided; `None`: it is the default.
+    pub(super) fn label_of(&self, labels: &Labels<'_>) -> Option<&'static str> {
+        self.found(labels).map(|(label, _)| label)
+    }
+
+    fn found(&self, labels: &Labels<'_>) -> Option<(&'static str, &Severity)> {
+        let row = |label| self.rows.get(*self.words.get(fold(labels.get(label)?).as_ref())?);
+        Self::LABELS.into_iter().find_map(|label| Some((label, row(label)?)))
     }
 }
 

@@ -22,15 +22,15 @@ const DEMO: Duration = Duration::from_secs(10);
 
 /// What came of a command.
 #[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    complaints: Vec<String>,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) complaints: Vec<String>,
 }
 
 /// Runs a command to its end, in a folder and with nothing in its environment
 /// but `env`. One that does not end is killed and has no code.
-fn run(folder: &Path, env: &[(&str, &str)], arguments: &[&str]) -> Ran {
+pub(crate) fn run(folder: &Path, env: &[(&str, &str)], arguments: &[&str]) -> Ran {
     let mut command = Command::new(LARKHORN);
     command.args(arguments).env_clear().envs(env.iter().copied()).current_dir(folder);
     let mut child =

@@ -26,6 +26,7 @@ mod sender;
 mod answering;
 mod answers;
 mod command_line;
+mod explain;
 mod killed;
 mod outage;
 mod paging;

@@ -19,6 +19,7 @@ mod budgets;
 mod cards;
 mod chaos;
 mod delivery;
+mod foresight;
 mod heartbeats;
 mod ladder;
 mod last_resort;

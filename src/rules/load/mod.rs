@@ -35,13 +35,13 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     files.sort_by_key(|file| file.path);
     let mut notes = Notes { complete: true, ..Notes::default() };
     let mut documents = Vec::with_capacity(files.len());
+    let schema = document::schema();
     for file in files {
-        match document::parse(file.path, file.text) {
-            Ok(document) => documents.push((file, document)),
-            Err(error) => {
-                notes.errors.push(error);
-                notes.complete = false;
-            }
+        let (document, errors) = document::parse(file.path, file.text, &schema);
+        notes.errors.extend(errors);
+        match document {
+            Some(document) => documents.push((file, document)),
+            None => notes.complete = false,
         }
     }
     let severities = severities::load(&mut documents, &mut notes);

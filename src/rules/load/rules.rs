@@ -27,12 +27,15 @@ pub(super) struct ReadRule<'a> {
     pub(super) matchers: Vec<Place<'a>>,
     /// Of its template's name, where it names one.
     pub(super) template: Option<Place<'a>>,
+    /// The policy it names.
+    pub(super) policy: Option<String>,
 }
 
 impl ReadRule<'_> {
     /// What outlives the text.
     pub(super) fn kept(self) -> (Rule, RuleSpots) {
-        let spots = RuleSpots { name: self.at.spot(), template: self.template.map(Place::spot) };
+        let template = self.template.map(Place::spot);
+        let spots = RuleSpots { name: self.at.spot(), template, policy: self.policy };
         (self.rule, spots)
     }
 }
@@ -126,7 +129,8 @@ impl<'a> Reader<'_, 'a> {
             continues: entry.continues,
             name: entry.name.value,
         };
-        ReadRule { at, rule, matchers: places, template }
+        let policy = entry.policy.map(|name| name.value);
+        ReadRule { at, rule, matchers: places, template, policy }
     }
 
     fn matchers(&mut self, texts: Vec<Text>) -> (Vec<Matcher>, Vec<Place<'a>>) {
