@@ -25,7 +25,8 @@ impl RuleFiles {
         let mut named = Vec::new();
         for path in paths {
             if path.as_os_str() == STANDARD_INPUT {
-                let text = std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?;
+                let text =
+                    std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?;
                 named.push((STANDARD_INPUT.to_owned(), text));
                 continue;
             }

@@ -15,6 +15,7 @@
 
 mod clock;
 mod conversation;
+mod doctor;
 mod files;
 mod proof;
 mod readiness;
@@ -33,6 +34,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use clock::SystemClock;
+pub use doctor::{Asked, Check, Click, State as CheckState, examine};
 pub use files::{CheckedRules, RuleFiles, read_rules};
 pub use proof::TemplateSource;
 pub use trial::{Trial, send_test};

@@ -65,7 +65,8 @@ impl TemplateSource {
         let mut found = Vec::new();
         let mut broken = Vec::new();
         for (path, text) in &texts {
-            let (_, problems) = Cards::new(self.locale, self.timezone.clone(), &[(path.clone(), text.clone())]);
+            let (_, problems) =
+                Cards::new(self.locale, self.timezone.clone(), &[(path.clone(), text.clone())]);
             if let Some(problem) = problems.first() {
                 let message = format!("{}; the built-in one serves", one_line(problem));
                 found.push(self.in_file(path, problem).finding(BROKEN_TEMPLATE, message));
@@ -86,9 +87,11 @@ impl TemplateSource {
                 continue;
             }
             if !cards.has_template(name) {
-                let place = folder.map_or_else(String::new, |f| format!(" or in {}", f.join(&path).display()));
-                let message =
-                    format!("there is no template {name:?} inside the binary{place}; {ALERT:?} serves in its place");
+                let place =
+                    folder.map_or_else(String::new, |f| format!(" or in {}", f.join(&path).display()));
+                let message = format!(
+                    "there is no template {name:?} inside the binary{place}; {ALERT:?} serves in its place"
+                );
                 found.push(spot.finding(UNKNOWN_TEMPLATE, message));
                 continue;
             }
@@ -147,11 +150,13 @@ fn try_on_payloads(
             ] {
                 let input = CardInput { incident: &incident, alerts: &listed, paged: &[] };
                 let plain = named(incident.clone(), ALERT);
-                let usual = || shipped.prove(&CardInput { incident: &plain, alerts: &listed, paged: &[] }, now);
+                let usual =
+                    || shipped.prove(&CardInput { incident: &plain, alerts: &listed, paged: &[] }, now);
                 let (code, message) = match cards.prove(&input, now) {
-                    Proof::Fails(problem) => {
-                        (BROKEN_TEMPLATE, format!("{}, with {what}, {when}; the built-in one serves", one_line(&problem)))
-                    }
+                    Proof::Fails(problem) => (
+                        BROKEN_TEMPLATE,
+                        format!("{}, with {what}, {when}; the built-in one serves", one_line(&problem)),
+                    ),
                     Proof::TooLarge => (
                         CARD_TOO_LARGE,
                         format!(
@@ -177,8 +182,12 @@ fn try_on_payloads(
 
 fn incidents(rules: &RuleSet, payload: &str, now: Timestamp) -> Vec<Foreseen> {
     let body = payload.as_bytes();
-    let decoded = sources::inspect(Hint::Any, body).and_then(|(kind, _)| Ok((kind, sources::decode(kind, body)?)));
-    decoded.map_or_else(|_| Vec::new(), |(kind, group)| engine::preview(rules, kind.as_str(), group, now).incidents)
+    let decoded =
+        sources::inspect(Hint::Any, body).and_then(|(kind, _)| Ok((kind, sources::decode(kind, body)?)));
+    decoded.map_or_else(
+        |_| Vec::new(),
+        |(kind, group)| engine::preview(rules, kind.as_str(), group, now).incidents,
+    )
 }
 
 fn named(incident: Incident, template: &str) -> Incident {

@@ -95,7 +95,8 @@ pub(super) fn run(
     let files = match RuleFiles::read(&paths) {
         Ok(files) => files,
         Err(error) => {
-            let found = Found { errors: vec![unplaced(&error)], warnings: Vec::new(), summary: String::new() };
+            let found =
+                Found { errors: vec![unplaced(&error)], warnings: Vec::new(), summary: String::new() };
             return Ok(tell(options, &found, None));
         }
     };

@@ -57,7 +57,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// The sender's receiver, for an alert given by its labels
-    #[arg(long, value_name = "NAME", default_value = "", conflicts_with = "payload", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        conflicts_with = "payload",
+        hide_default_value = true
+    )]
     receiver: String,
     /// Rules file or folder (default: `rules` of the settings)
     #[arg(long, value_name = "PATH")]
@@ -101,7 +107,8 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<Exit
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     if path.as_os_str() == "-" {
         let mut body = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin(), &mut body).context("standard input cannot be read")?;
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut body)
+            .context("standard input cannot be read")?;
         return Ok(body);
     }
     std::fs::read(path).with_context(|| format!("{}: the payload cannot be read", path.display()))
@@ -117,7 +124,8 @@ fn of_labels(options: &Options, now: Timestamp) -> AlertGroup<'static> {
     let pairs = options.labels.iter().map(|(name, value)| (name.clone().into(), value.clone().into()));
     let labels = Labels::from_pairs(pairs.collect::<Vec<(Cow<'static, str>, Cow<'static, str>)>>());
     let fingerprint = Fingerprint::of(&labels);
-    let alert = Alert { starts_at: Some(now), ..Alert::new(AlertStatus::Firing, fingerprint, labels.clone()) };
+    let alert =
+        Alert { starts_at: Some(now), ..Alert::new(AlertStatus::Firing, fingerprint, labels.clone()) };
     AlertGroup {
         header: GroupHeader {
             kind: SourceKind::Alertmanager,
@@ -135,9 +143,15 @@ fn of_labels(options: &Options, now: Timestamp) -> AlertGroup<'static> {
 enum Verdict {
     Takes,
     /// The first matcher that did not let it pass, its label and the value there.
-    Fails { matcher: String, label: String, value: String },
+    Fails {
+        matcher: String,
+        label: String,
+        value: String,
+    },
     /// It matches, but the rule of that name came first.
-    OwnedBefore { by: String },
+    OwnedBefore {
+        by: String,
+    },
 }
 
 /// An alert, and what every rule made of it.
@@ -154,7 +168,8 @@ struct Judged {
 impl Judged {
     fn of(rules: &RuleSet, alert: &Alert<'_>, origin: Origin<'_>) -> Self {
         let taken = rules.route(&alert.labels, origin);
-        let owner = taken.last().and_then(|at| rules.at(*at)).map(|rule| rule.name.clone()).unwrap_or_default();
+        let owner =
+            taken.last().and_then(|at| rules.at(*at)).map(|rule| rule.name.clone()).unwrap_or_default();
         let verdict = |at: usize| -> Option<(String, String, Verdict)> {
             let rule = rules.at(at)?;
             let verdict = match rule.first_failed(&alert.labels, origin) {
@@ -340,12 +355,24 @@ impl<'r> Explained<'r> {
     fn print_incident(&self, foreseen: &Foreseen, zone: &TimeZone) {
         let incident = &foreseen.incident;
         let severity = &incident.standing.severity;
-        say(&format!("incident {:?} by rule {:?} at {}", incident.title, incident.key.rule, shown(self.at, zone)));
+        say(&format!(
+            "incident {:?} by rule {:?} at {}",
+            incident.title,
+            incident.key.rule,
+            shown(self.at, zone)
+        ));
         say(&format!("  severity  {} (up to {})", severity.name, severity.urgent));
         let chats = self.chats(foreseen);
         let pin = if incident.pin { ", pinned for whoever is paged" } else { "" };
-        say(&format!("  card in   {}{pin}", if chats.is_empty() { "direct messages".to_owned() } else { chats.join(", ") }));
-        let made = if foreseen.steps.is_empty() { "none: a card, and nobody is buzzed" } else { "notify of the rule" };
+        say(&format!(
+            "  card in   {}{pin}",
+            if chats.is_empty() { "direct messages".to_owned() } else { chats.join(", ") }
+        ));
+        let made = if foreseen.steps.is_empty() {
+            "none: a card, and nobody is buzzed"
+        } else {
+            "notify of the rule"
+        };
         let policy = self.policy(foreseen).unwrap_or(made);
         let repeat = incident.standing.policy.repeat;
         let rounds = if repeat > 0 { format!(", then {repeat} more rounds") } else { String::new() };

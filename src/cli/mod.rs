@@ -6,6 +6,7 @@
 mod calendar;
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod fake_feishu;
 mod oncall;
@@ -72,6 +73,8 @@ enum Command {
     Demo(demo::Options),
     /// Check rules for mistakes
     Check(check::Options),
+    /// Is everything set up: Feishu, chats, people, Alertmanager, the store?
+    Doctor(doctor::Options),
     /// Whose is this alert, why, and who would be paged?
     Explain(explain::Options),
     /// Send a test card, and buzz somebody about it for real
@@ -136,6 +139,7 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         Command::Serve(options) => serve::run(options, settings()?).await,
         Command::Demo(options) => demo::run(options, words).await,
         Command::Check(options) => check::run(&options, settings),
+        Command::Doctor(options) => doctor::run(&options, &settings()?).await,
         Command::Explain(options) => explain::run(&options, &settings()?),
         Command::SendTest(options) => send_test::run(options, settings()?).await,
         Command::Oncall(options) => oncall::run(&options, &settings()?),

@@ -125,7 +125,8 @@ impl Plan<'_> {
             },
         });
         let gaps = self.rules.gaps(name, from, to).into_iter();
-        let gaps = gaps.map(|gap| Turn { people: Vec::new(), from: gap.from, to: gap.to, why: String::new() });
+        let gaps =
+            gaps.map(|gap| Turn { people: Vec::new(), from: gap.from, to: gap.to, why: String::new() });
         let mut turns: Vec<Turn> = shifts.chain(gaps).collect();
         turns.sort_by_key(|turn| turn.from);
         turns
@@ -143,7 +144,8 @@ impl Plan<'_> {
             let people = people.collect::<Vec<_>>().join(", ");
             let who = if people.is_empty() { "! nobody".to_owned() } else { people };
             let until = now.and_then(|now| now.until);
-            let until = until.map_or_else(|| "for 400 days".to_owned(), |at| format!("until {}", shown(at, &zone)));
+            let until =
+                until.map_or_else(|| "for 400 days".to_owned(), |at| format!("until {}", shown(at, &zone)));
             vec![(*name).to_owned(), who, until]
         });
         aligned(&rows.collect::<Vec<_>>()).iter().for_each(|line| say(line));

@@ -22,7 +22,8 @@ impl When {
             return Ok(Self::Instant(instant));
         }
         text.parse().map(Self::Wall).map_err(|_| {
-            "write it as in 2026-12-01T09:00:00Z, or \"2026-12-01 09:00\" in the zone of the settings".to_owned()
+            "write it as in 2026-12-01T09:00:00Z, or \"2026-12-01 09:00\" in the zone of the settings"
+                .to_owned()
         })
     }
 
@@ -46,8 +47,7 @@ pub(super) fn span(text: &str) -> Result<SignedDuration, String> {
 pub(super) fn offset(span: SignedDuration) -> String {
     let seconds = span.as_secs();
     let parts = [(seconds / 3_600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let text: String =
-        parts.iter().filter(|(n, _)| *n != 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    let text: String = parts.iter().filter(|(n, _)| *n != 0).map(|(n, unit)| format!("{n}{unit}")).collect();
     if text.is_empty() { "+0s".to_owned() } else { format!("+{text}") }
 }
 

@@ -39,7 +39,7 @@ use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severit
 
 pub use duration::parse as parse_duration;
 pub use finding::{Finding, RuleError, Spot, Warning};
-pub use load::{BROKEN_TEMPLATE, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
+pub use load::{BROKEN_TEMPLATE, BUDGET as BUDGET_BELOW_LADDER, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
 pub use matcher::{MatchOp, Matcher};
 pub use router::{Origin, Route, Router, Scratch};
 use schedule::{Calendar, Schedule};

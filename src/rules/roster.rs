@@ -81,6 +81,15 @@ impl RuleSet {
         self.schedules.keys().map(String::as_str)
     }
 
+    /// Names of everybody a schedule may put on call.
+    pub fn schedule_people<'s>(&'s self, schedule: &str) -> impl Iterator<Item = &'s str> + use<'s> {
+        let schedule = self.schedules.get(schedule).into_iter();
+        schedule.flat_map(|schedule| {
+            let layers = schedule.layers.iter().flat_map(|layer| layer.who.iter());
+            layers.chain(schedule.overrides.iter().map(|one| &one.who)).map(String::as_str)
+        })
+    }
+
     /// The zone in which a schedule is written down.
     pub fn schedule_zone(&self, schedule: &str) -> Option<&TimeZone> {
         self.schedules.get(schedule).map(|schedule| &schedule.zone)
@@ -95,7 +104,11 @@ impl RuleSet {
     /// from: a calendar that is gone is not asked, for who asks wants to page.
     pub fn within(&self, window: &Window, now: Timestamp) -> bool {
         let Ok(zone) = TimeZone::get(&window.timezone) else { return true };
-        let calendar = window.calendar.as_ref().and_then(|name| self.calendars.get(name)).map(|(_, calendar)| calendar.clone());
+        let calendar = window
+            .calendar
+            .as_ref()
+            .and_then(|name| self.calendars.get(name))
+            .map(|(_, calendar)| calendar.clone());
         Mask::new(window.hours, window.days, calendar).holds(&zone, now)
     }
 

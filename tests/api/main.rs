@@ -18,8 +18,8 @@ mod long_connection;
 mod oncall;
 mod rules;
 mod sandbox;
-mod schema;
 mod schedules;
+mod schema;
 mod self_check;
 #[path = "../support/shelf.rs"]
 mod shelf;

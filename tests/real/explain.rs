@@ -40,7 +40,8 @@ const PAYLOADS: [&str; 6] = [
 /// Rule, title, severity, and whom its first step paged how loudly.
 fn by_the_server(incidents: &[Value]) -> Vec<String> {
     let told = incidents.iter().map(|incident| {
-        let stepped = incident["timeline"].as_array().unwrap().iter().find(|e| e["kind"] == "stepped").unwrap();
+        let stepped =
+            incident["timeline"].as_array().unwrap().iter().find(|e| e["kind"] == "stepped").unwrap();
         let (rule, title, severity) = (&incident["rule"], &incident["title"], &incident["severity"]);
         format!("{rule} {title} {severity} {} {}", stepped["urgent"], stepped["people"])
     });
@@ -103,14 +104,15 @@ async fn explain_says_what_the_server_does() {
 fn explain_names_what_failed_and_who_was_first() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
-    let explain = |more: &[&str]| run(folder.path(), &[], &[&["explain", "--rules", "rules.yaml"], more].concat());
+    let explain =
+        |more: &[&str]| run(folder.path(), &[], &[&["explain", "--rules", "rules.yaml"], more].concat());
     let ran = explain(&["-o", "json", "job=node-exporter", "severity=P1"]);
     let said: Value = serde_json::from_str(&ran.out).unwrap();
     let rules = &said["alerts"][0]["rules"];
     assert_eq!(rules[0]["failed"]["matcher"], "team=\"payments\"", "{said}");
     assert_eq!(rules[0]["failed"]["value"], "");
     assert_eq!(rules[1]["taken"], true);
-    assert_eq!(rules[1]["place"], "rules.yaml:17");
+    assert_eq!(rules[1]["place"], "rules.yaml:15");
     assert_eq!(rules[2]["owned_by"], "hosts");
     assert_eq!(said["alerts"][0]["severity"], "critical");
     assert_eq!(said["incidents"][0]["policy"], "core");

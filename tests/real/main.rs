@@ -26,6 +26,8 @@ mod sender;
 mod answering;
 mod answers;
 mod command_line;
+mod doctor;
+mod examples;
 mod explain;
 mod killed;
 mod outage;

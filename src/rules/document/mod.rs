@@ -21,8 +21,7 @@ use serde_saphyr::{Error, Location, Spanned};
 
 pub(super) use entries::{
     CalendarEntry, CatchAllEntry, Document, HeartbeatEntry, LayerEntry, LimitsEntry, OverrideEntry,
-    PersonEntry, PolicyEntry, RuleEntry, ScheduleEntry, SeverityEntry, StepEntry, WhenEntry,
-    WindowEntry,
+    PersonEntry, PolicyEntry, RuleEntry, ScheduleEntry, SeverityEntry, StepEntry, WhenEntry, WindowEntry,
 };
 pub(super) use schema::schema;
 

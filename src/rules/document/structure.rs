@@ -41,6 +41,8 @@ impl Kind {
     }
 }
 
+const TEXT: &str = "a text";
+
 /// Everything about a file's structure that is not as the schema wants it, and
 /// whether all of that is keys that nobody knows.
 pub(super) fn look(path: &str, node: &Node, schema: &Value) -> (Vec<Finding>, bool) {
@@ -86,11 +88,7 @@ impl<'a> Look<'a> {
         if let Some(ways) = wanted["anyOf"].as_array() {
             let ways: Vec<&Value> = ways.iter().map(|way| self.resolved(way)).collect();
             let way = ways.iter().find(|way| self.takes(way, &node.value));
-            let Some(way) = way else {
-                // The last that is not "nothing" is what is usually meant.
-                let usual = ways.iter().rev().find(|way| way["type"] != "null").copied();
-                return self.wrong_kind(node, usual.unwrap_or(wanted));
-            };
+            let Some(way) = way else { return self.wrong_kind(node, wanted) };
             return self.compare(node, way);
         }
         if !self.takes(wanted, &node.value) {
@@ -129,18 +127,39 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn wrong_kind(&mut self, node: &Node, wanted: &Value) {
-        let expected = match wanted["type"].as_str().unwrap_or_default() {
-            "array" => "a list, as in [a, b]",
-            "object" => "a mapping, as in {key: value}",
-            "boolean" => "true or false",
-            _ if matches!(node.value, Kind::Nothing) => {
-                let message = "a value is missing here; write it, or \"\" for an empty text";
-                return self.say(node.referenced, "wrong-type", message.to_owned());
-            }
-            _ => "a text",
+    fn wrong_kind(&mut self, node: &Node, wanted: &'a Value) {
+        let mut expected = Vec::new();
+        self.expected(wanted, &mut expected);
+        let message = if matches!(node.value, Kind::Nothing) && expected == [TEXT] {
+            "a value is missing here; write it, or \"\" for an empty text".to_owned()
+        } else {
+            format!("expected {}", expected.join(" or "))
         };
-        self.say(node.referenced, "wrong-type", format!("expected {expected}"));
+        self.say(node.referenced, "wrong-type", message);
+    }
+
+    /// The kinds a schema takes, in words, each once. Nothing is not among them.
+    fn expected(&self, wanted: &'a Value, words: &mut Vec<&'static str>) {
+        let wanted = self.resolved(wanted);
+        for way in wanted["anyOf"].as_array().into_iter().flatten() {
+            self.expected(way, words);
+        }
+        let kinds = &wanted["type"];
+        let kinds = kinds.as_array().map_or(std::slice::from_ref(kinds), Vec::as_slice);
+        let text = kinds.iter().any(|kind| kind == "string");
+        for kind in kinds.iter().filter_map(Value::as_str) {
+            let word = match kind {
+                "array" => "a list, as in [a, b]",
+                "object" => "a mapping, as in {key: value}",
+                // Where texts will do, they are what is meant.
+                "boolean" if !text => "true or false",
+                "string" => TEXT,
+                _ => continue,
+            };
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
     }
 }
 

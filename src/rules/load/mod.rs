@@ -24,8 +24,8 @@ use super::finding::{Finding, Place, unknown};
 use super::severity::SeverityTable;
 use super::{Ladder, Route, Router, RuleSet, SourceFile};
 use lint::Read;
-pub use lint::{BROKEN_TEMPLATE, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
 pub(super) use lint::ahead::gaps;
+pub use lint::{BROKEN_TEMPLATE, BUDGET, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
 use rules::ReadRule;
 use teams::Known;
 

@@ -208,7 +208,8 @@ impl<'a> Reader<'_, 'a> {
             } else if name.value.is_empty() {
                 self.notes.error(place, "an empty label name");
             } else if name.value == "severity" {
-                let message = "grouping by severity opens a second incident when an alert gets worse; leave it out";
+                let message =
+                    "grouping by severity opens a second incident when an alert gets worse; leave it out";
                 self.notes.warning(lint::GROUPED_BY_SEVERITY, place, message);
             }
         }

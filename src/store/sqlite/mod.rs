@@ -11,6 +11,7 @@
 //!   belong to a dead process and are void.
 //! * Nothing is cached in memory but SQLite's own pages.
 
+pub use file::{Probe, probe};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -38,7 +38,8 @@ pub(super) const EMPTY_STEP: &str = "empty-step";
 pub(super) const PERSON_TWICE: &str = "person-twice";
 pub(super) const STEP_ADDS_NOTHING: &str = "step-adds-nothing";
 pub(super) const SHORT_WAIT: &str = "short-wait-after-phone";
-pub(super) const BUDGET: &str = "budget-below-ladder";
+/// One round of a policy needs more than the budget has.
+pub const BUDGET: &str = "budget-below-ladder";
 pub(super) const NO_CATCH_ALL: &str = "no-catch-all";
 pub(super) const GAP: &str = "schedule-gap";
 pub(super) const STARVATION: &str = "rotation-starvation";

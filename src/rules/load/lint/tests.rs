@@ -69,7 +69,8 @@ fn many_rules_are_looked_at_in_no_time() {
 }
 
 fn expression() -> impl Strategy<Value = String> {
-    let leaf = prop::sample::select(vec!["a", "b", "ab", ".", "[ab]", "[^a]", "", "(?i:A)"]).prop_map(str::to_owned);
+    let leaf =
+        prop::sample::select(vec!["a", "b", "ab", ".", "[ab]", "[^a]", "", "(?i:A)"]).prop_map(str::to_owned);
     leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..3).prop_map(|parts| parts.concat()),
