@@ -52,7 +52,7 @@ impl Listener for Ear {
 /// Posts a card and waits for its button to be pressed.
 pub(super) async fn look(
     patient: &Patient<'_>,
-    click: &Click,
+    card: &Click,
     clock: Arc<dyn Clock>,
     tell: &mut (dyn FnMut(Check) + Send),
 ) {
@@ -60,18 +60,18 @@ pub(super) async fn look(
         tell(Check::skip(NAME, "a press can be waited for over the long connection only (feishu.events)"));
         return;
     }
-    tell(match wait(patient, click, clock).await {
+    tell(match wait(patient, card, clock).await {
         Ok(true) => Check::ok(NAME, "the press arrived"),
         Ok(false) => {
-            Check::fail(NAME, format!("no press arrived within {} s", click.patience.as_secs()), MEND)
+            Check::fail(NAME, format!("no press arrived within {} s", card.patience.as_secs()), MEND)
         }
         Err(error) => Check::fail(NAME, format!("{error:#}"), MEND),
     });
 }
 
-async fn wait(patient: &Patient<'_>, click: &Click, clock: Arc<dyn Clock>) -> anyhow::Result<bool> {
+async fn wait(patient: &Patient<'_>, card: &Click, clock: Arc<dyn Clock>) -> anyhow::Result<bool> {
     let rules = patient.rules.ok_or_else(|| anyhow::anyhow!("the rules cannot be read"))?;
-    let chat = match &click.chat {
+    let chat = match &card.chat {
         Some(name) => trial::find_chat(rules, name)?,
         None => rules
             .chats()
@@ -86,13 +86,13 @@ async fn wait(patient: &Patient<'_>, click: &Click, clock: Arc<dyn Clock>) -> an
     let incident = Incident { id: Some(IncidentId(NO_INCIDENT)), ..trial::incident(now) };
     let card =
         cards.with_buttons().render(&CardInput { incident: &incident, alerts: &[], paged: &[] }, now).json;
-    let sent = patient.client.send(now, &Address::Chat(chat), &Content::Card(card), &Uuid::new_v4()).await?;
+    let sent = patient.client.send(now, &Address::Chat(chat), &Content::Card(drawn), &Uuid::new_v4()).await?;
     let (pressed, mut heard) = mpsc::channel(1);
     let ear: Arc<dyn Listener> = Arc::new(Ear { card: sent.message, pressed });
     let (stop, mut stopped) = watch::channel(false);
     let app = patient.client.app_id().to_owned();
     let listening = tokio::spawn(async move { session.run(&app, &ear, &mut stopped).await });
-    let arrived = tokio::time::timeout(click.patience, heard.recv()).await;
+    let arrived = tokio::time::timeout(card.patience, heard.recv()).await;
     stop.send_replace(true);
     // The toast goes out before the session ends.
     drop(listening.await);

@@ -146,7 +146,7 @@ pub async fn examine(
     let known = people::look(&patient, tell).await;
     chats::look(&patient, &known, tell).await;
     match &asked.click {
-        Some(click) => click::look(&patient, click, clock, tell).await,
+        Some(card) => click::look(&patient, card, clock, tell).await,
         None if settings.feishu.events == Events::Off => {
             tell(Check::skip("callbacks", "feishu.events is off: cards have no buttons"));
         }

@@ -157,15 +157,24 @@ pub(super) fn place(path: &str, location: Location) -> Place<'_> {
 
 /// What kind of mistake it is.
 fn code(error: &Error) -> &'static str {
-    match error {
-        Error::SerdeMissingField { .. } => "missing-key",
-        Error::DuplicateMappingKey { .. } => "duplicate-key",
+    if let Error::AliasError { error, .. } = error {
+        return code(error);
+    }
+    let wrong_type = matches!(
+        error,
         Error::Unexpected { .. }
-        | Error::NullIntoString { .. }
-        | Error::InvalidBooleanStrict { .. }
-        | Error::SerdeInvalidType { .. } => "wrong-type",
-        Error::AliasError { error, .. } => code(error),
-        _ => "bad-yaml",
+            | Error::NullIntoString { .. }
+            | Error::InvalidBooleanStrict { .. }
+            | Error::SerdeInvalidType { .. }
+    );
+    if wrong_type {
+        "wrong-type"
+    } else if matches!(error, Error::SerdeMissingField { .. }) {
+        "missing-key"
+    } else if matches!(error, Error::DuplicateMappingKey { .. }) {
+        "duplicate-key"
+    } else {
+        "bad-yaml"
     }
 }
 

@@ -114,7 +114,11 @@ impl Languages {
                 if self.steps > STEPS_MAX {
                     return None;
                 }
-                let Some(next) = step(&automata, &states, *letter)? else { continue };
+                let next = match step(&automata, &states, *letter) {
+                    Step::To(next) => next,
+                    Step::Nowhere => continue,
+                    Step::Unknown => return None,
+                };
                 if !seen.contains(&next) {
                     if seen.len() >= STATES_MAX {
                         return None;
@@ -128,21 +132,29 @@ impl Languages {
     }
 }
 
-/// The states after a letter; `None` inside when nothing can come of them, and
-/// outside when an automaton gives up.
-fn step(automata: &[(&Dfa, bool)], states: &[StateID], letter: u8) -> Option<Option<Vec<StateID>>> {
+/// What comes after a letter.
+enum Step {
+    /// These states.
+    To(Vec<StateID>),
+    /// Nothing that any text could come of.
+    Nowhere,
+    /// An automaton gives up.
+    Unknown,
+}
+
+fn step(automata: &[(&Dfa, bool)], states: &[StateID], letter: u8) -> Step {
     let mut next = Vec::with_capacity(states.len());
     for ((dfa, inside), state) in automata.iter().zip(states) {
         let state = dfa.next_state(*state, letter);
         if dfa.is_quit_state(state) {
-            return None;
+            return Step::Unknown;
         }
         if *inside && dfa.is_dead_state(state) {
-            return Some(None);
+            return Step::Nowhere;
         }
         next.push(state);
     }
-    Some(Some(next))
+    Step::To(next)
 }
 
 /// Whether a text that ends in these states is on all sides.
