@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::output::{complain, say};
+use super::output::{complain, say, say_all};
 use super::table::aligned;
 use super::when::{When, offset, shown};
 use crate::app::{SystemClock, read_rules};
@@ -100,7 +100,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<Exit
         Format::Text => explained.print(&settings.timezone),
         Format::Json => say(&explained.json().to_string()),
     }
-    let all_taken = explained.alerts.iter().all(|alert| alert.is_taken());
+    let all_taken = explained.alerts.iter().all(Judged::is_taken);
     Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -254,7 +254,7 @@ impl Judged {
                 vec![format!("  {mark} {name}"), why, place.clone()]
             })
             .collect();
-        aligned(&rows).iter().for_each(|row| say(row));
+        say_all(&aligned(&rows));
         if !self.is_taken() {
             complain("no rule takes this alert; end the rules with one that has no match");
         }
@@ -389,7 +389,7 @@ impl<'r> Explained<'r> {
             vec![format!("  step {number}"), offset(step.after), step.urgent.to_string(), whom]
         });
         let rows: Vec<Vec<String>> = rows.collect();
-        aligned(&rows).iter().for_each(|row| say(row));
+        say_all(&aligned(&rows));
     }
 }
 

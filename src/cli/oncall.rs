@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::calendar::{Event, calendar};
-use super::output::{say, write};
+use super::output::{say, say_all, write};
 use super::table::aligned;
 use super::when::{When, shown, span};
 use crate::app::{SystemClock, read_rules};
@@ -148,7 +148,7 @@ impl Plan<'_> {
                 until.map_or_else(|| "for 400 days".to_owned(), |at| format!("until {}", shown(at, &zone)));
             vec![(*name).to_owned(), who, until]
         });
-        aligned(&rows.collect::<Vec<_>>()).iter().for_each(|line| say(line));
+        say_all(&aligned(&rows.collect::<Vec<_>>()));
     }
 
     fn table(&self, span: SignedDuration) {
@@ -162,13 +162,13 @@ impl Plan<'_> {
                 let who = if turn.people.is_empty() { "! nobody".to_owned() } else { turn.people.join(", ") };
                 vec![format!("  {}", shown(turn.from, &zone)), shown(turn.to, &zone), who, turn.why]
             });
-            aligned(&rows.collect::<Vec<_>>()).iter().for_each(|line| say(line));
+            say_all(&aligned(&rows.collect::<Vec<_>>()));
         }
     }
 
     fn json(&self, span: Option<SignedDuration>) -> Value {
         let mut said = on_call_at(self.rules, self.at);
-        let Some(schedules) = said["schedules"].as_array_mut() else { return said };
+        let Some(schedules) = said.get_mut("schedules").and_then(Value::as_array_mut) else { return said };
         schedules.retain(|schedule| self.names.iter().any(|name| schedule["name"] == *name));
         let Some(span) = span else { return said };
         for schedule in schedules {

@@ -10,6 +10,13 @@ pub(super) fn say(line: &str) {
     drop(written);
 }
 
+/// Prints lines of the result.
+pub(super) fn say_all(lines: &[String]) {
+    for line in lines {
+        say(line);
+    }
+}
+
 /// Prints a result that ends its lines itself.
 pub(super) fn write(text: &str) {
     let mut out = std::io::stdout().lock();

@@ -39,7 +39,7 @@ impl When {
 /// `14d`, `90m`; for clap.
 pub(super) fn span(text: &str) -> Result<SignedDuration, String> {
     parse_duration(text)
-        .filter(|span| span.is_positive())
+        .filter(SignedDuration::is_positive)
         .ok_or_else(|| "write numbers with units, as in 30m, 12h, 14d".to_owned())
 }
 
@@ -47,7 +47,8 @@ pub(super) fn span(text: &str) -> Result<SignedDuration, String> {
 pub(super) fn offset(span: SignedDuration) -> String {
     let seconds = span.as_secs();
     let parts = [(seconds / 3_600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let text: String = parts.iter().filter(|(n, _)| *n != 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    let parts = parts.iter().filter(|(n, _)| *n != 0);
+    let text = parts.fold(String::new(), |text, (n, unit)| format!("{text}{n}{unit}"));
     if text.is_empty() { "+0s".to_owned() } else { format!("+{text}") }
 }
 

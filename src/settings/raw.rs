@@ -189,7 +189,7 @@ pub(super) struct RawBasic {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawStore {
-    /// sqlite://FILE, relative to the working directory.
+    /// `sqlite://FILE`, relative to the working directory.
     #[schemars(with = "Option<Scalar>")]
     pub(super) url: Option<String>,
 }
@@ -197,7 +197,7 @@ pub(super) struct RawStore {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawFeishu {
-    /// https://open.feishu.cn, or https://open.larksuite.com for Lark.
+    /// `https://open.feishu.cn`, or `https://open.larksuite.com` for Lark.
     #[schemars(with = "Option<Scalar>")]
     pub(super) base_url: Option<String>,
     /// cli_…
@@ -209,7 +209,7 @@ pub(super) struct RawFeishu {
     /// File with that secret.
     #[schemars(with = "Option<Scalar>")]
     pub(super) app_secret_file: Option<String>,
-    /// How presses and replies arrive: long_connection, http or off.
+    /// How presses and replies arrive: `long_connection`, `http` or `off`.
     #[schemars(with = "Option<Scalar>")]
     pub(super) events: Option<String>,
     /// Only with events: http.
@@ -239,7 +239,7 @@ pub(super) struct RawFeishu {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawReactions {
-    /// The emoji that acknowledges, as in OnIt.
+    /// The emoji that acknowledges, as in `OnIt`.
     #[schemars(with = "Option<Scalar>")]
     pub(super) acknowledge: Option<String>,
     /// The emoji that resolves, as in DONE.
@@ -312,7 +312,7 @@ pub(super) struct RawFallbackWebhook {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawSmtp {
-    /// As in smtps://user:password@mail.example.com.
+    /// As in `smtps://user:password@mail.example.com`.
     #[schemars(with = "Option<String>")]
     pub(super) url: Option<Secret>,
     /// File with the URL.

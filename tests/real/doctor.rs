@@ -114,112 +114,106 @@ async fn all_is_well() {
     assert!(text.code == Some(0) && text.out.contains("ok    chat:oncall         the bot is in"), "{text:?}");
 }
 
+/// Makes one thing wrong.
+type Spoil = fn(&Ward);
+
+/// What is wrong, which check says so, how, and a word of the way out.
+const CASES: &[(Spoil, &str, &str, &str)] = &[
+    (
+        |w| w.phones.spoil(Api::TenantToken, None, Outcome::Code(10_014, "app secret invalid".into())),
+        "credentials",
+        "fail",
+        "App Secret",
+    ),
+    (|w| w.phones.spoil(Api::BotInfo, None, Outcome::Http(502)), "credentials", "fail", "feishu.base_url"),
+    (|w| w.setting("app_secret: secret-of-the-tests, ", ""), "credentials", "fail", "feishu:"),
+    (|w| w.phones.sandbox.switch_bot(false), "bot", "fail", "publish a version"),
+    (
+        |w| w.phones.sandbox.withhold_scope("im:message.urgent:phone"),
+        "scope:im:message.urgent:phone",
+        "fail",
+        "\"im:message.urgent:phone\"",
+    ),
+    (
+        |w| w.phones.sandbox.withhold_scope("im:datasync.feed_card.time_sensitive:write"),
+        "scope:im:datasync.feed_card.time_sensitive:write",
+        "warn",
+        "batch import",
+    ),
+    (|w| w.phones.spoil(Api::Scopes, None, Outcome::Http(500)), "scopes", "warn", "Permissions"),
+    (
+        |w| w.phones.spoil(Api::LongConnection, None, Outcome::Code(514, "forbidden".into())),
+        "long_connection",
+        "fail",
+        "Events and Callbacks",
+    ),
+    (|w| w.phones.sandbox.remove_bot(CHAT), "chat:oncall", "fail", "add the bot"),
+    (|w| w.phones.sandbox.dissolve_chat(CHAT), "chat:oncall", "fail", "copy the chat's id"),
+    (
+        |w| w.phones.sandbox.change_chat(CHAT, |chat| chat.speech_restricted = true),
+        "chat:oncall",
+        "fail",
+        "administrator",
+    ),
+    (
+        |w| w.phones.sandbox.change_chat(CHAT, |chat| chat.urgent_restricted = true),
+        "chat:oncall",
+        "warn",
+        "administrator",
+    ),
+    (|w| w.phones.sandbox.change_chat(CHAT, |chat| chat.external = true), "chat:oncall", "warn", "company"),
+    (|w| w.phones.sandbox.remove_member(CHAT, MARA), "members:oncall", "warn", "invite: true"),
+    (|w| w.phones.spoil(Api::ListMembers, None, Outcome::Http(500)), "members:oncall", "warn", "scopes"),
+    (
+        |w| w.phones.sandbox.change_person(MARA, |mara| mara.email = "else@example.com".into()),
+        "person:mara",
+        "fail",
+        "contact data range",
+    ),
+    (
+        |w| w.phones.sandbox.change_person("ou_lin", |lin| lin.hidden = true),
+        "person:lin",
+        "fail",
+        "open_ids are of one app",
+    ),
+    (
+        |w| w.setting("feishu:", "alertmanager: {url: \"http://127.0.0.1:1\"}\nfeishu:"),
+        "alertmanager",
+        "fail",
+        "alertmanager.url",
+    ),
+    (
+        |w| {
+            w.setting("larkhorn.db", "nowhere/larkhorn.db");
+        },
+        "store",
+        "fail",
+        "store.url",
+    ),
+    (
+        |w| {
+            w.rules(
+                "{rotate: weekly, at: \"mon 10:00\", who: [lin, mara]}",
+                "{who: lin, hours: \"09:00-18:00\"}",
+            );
+        },
+        "oncall:db",
+        "warn",
+        "larkhorn oncall db --for 14d",
+    ),
+    (
+        |w| w.rules("budget: {phone: {month: 100}", "budget: {phone: {month: 100, incident: 1}"),
+        "budget:phone",
+        "warn",
+        "raise it",
+    ),
+    (|w| w.rules(", sms: {month: 100}", ""), "budget:sms", "warn", "budget.sms.month"),
+    (|w| w.rules("chat: oncall", "chat: onkall"), "rules", "fail", "larkhorn check"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_is_named_with_the_way_out() {
-    type Spoil = fn(&Ward);
-    let cases: &[(Spoil, &str, &str, &str)] = &[
-        (
-            |w| w.phones.spoil(Api::TenantToken, None, Outcome::Code(10_014, "app secret invalid".into())),
-            "credentials",
-            "fail",
-            "App Secret",
-        ),
-        (
-            |w| w.phones.spoil(Api::BotInfo, None, Outcome::Http(502)),
-            "credentials",
-            "fail",
-            "feishu.base_url",
-        ),
-        (|w| w.setting("app_secret: secret-of-the-tests, ", ""), "credentials", "fail", "feishu:"),
-        (|w| w.phones.sandbox.switch_bot(false), "bot", "fail", "publish a version"),
-        (
-            |w| w.phones.sandbox.withhold_scope("im:message.urgent:phone"),
-            "scope:im:message.urgent:phone",
-            "fail",
-            "\"im:message.urgent:phone\"",
-        ),
-        (
-            |w| w.phones.sandbox.withhold_scope("im:datasync.feed_card.time_sensitive:write"),
-            "scope:im:datasync.feed_card.time_sensitive:write",
-            "warn",
-            "batch import",
-        ),
-        (|w| w.phones.spoil(Api::Scopes, None, Outcome::Http(500)), "scopes", "warn", "Permissions"),
-        (
-            |w| w.phones.spoil(Api::LongConnection, None, Outcome::Code(514, "forbidden".into())),
-            "long_connection",
-            "fail",
-            "Events and Callbacks",
-        ),
-        (|w| w.phones.sandbox.remove_bot(CHAT), "chat:oncall", "fail", "add the bot"),
-        (|w| w.phones.sandbox.dissolve_chat(CHAT), "chat:oncall", "fail", "copy the chat's id"),
-        (
-            |w| w.phones.sandbox.change_chat(CHAT, |chat| chat.speech_restricted = true),
-            "chat:oncall",
-            "fail",
-            "administrator",
-        ),
-        (
-            |w| w.phones.sandbox.change_chat(CHAT, |chat| chat.urgent_restricted = true),
-            "chat:oncall",
-            "warn",
-            "administrator",
-        ),
-        (
-            |w| w.phones.sandbox.change_chat(CHAT, |chat| chat.external = true),
-            "chat:oncall",
-            "warn",
-            "company",
-        ),
-        (|w| w.phones.sandbox.remove_member(CHAT, MARA), "members:oncall", "warn", "invite: true"),
-        (|w| w.phones.spoil(Api::ListMembers, None, Outcome::Http(500)), "members:oncall", "warn", "scopes"),
-        (
-            |w| w.phones.sandbox.change_person(MARA, |mara| mara.email = "else@example.com".into()),
-            "person:mara",
-            "fail",
-            "contact data range",
-        ),
-        (
-            |w| w.phones.sandbox.change_person("ou_lin", |lin| lin.hidden = true),
-            "person:lin",
-            "fail",
-            "open_ids are of one app",
-        ),
-        (
-            |w| w.setting("feishu:", "alertmanager: {url: \"http://127.0.0.1:1\"}\nfeishu:"),
-            "alertmanager",
-            "fail",
-            "alertmanager.url",
-        ),
-        (
-            |w| {
-                w.setting("larkhorn.db", "nowhere/larkhorn.db");
-            },
-            "store",
-            "fail",
-            "store.url",
-        ),
-        (
-            |w| {
-                w.rules(
-                    "{rotate: weekly, at: \"mon 10:00\", who: [lin, mara]}",
-                    "{who: lin, hours: \"09:00-18:00\"}",
-                )
-            },
-            "oncall:db",
-            "warn",
-            "larkhorn oncall db --for 14d",
-        ),
-        (
-            |w| w.rules("budget: {phone: {month: 100}", "budget: {phone: {month: 100, incident: 1}"),
-            "budget:phone",
-            "warn",
-            "raise it",
-        ),
-        (|w| w.rules(", sms: {month: 100}", ""), "budget:sms", "warn", "budget.sms.month"),
-        (|w| w.rules("chat: oncall", "chat: onkall"), "rules", "fail", "larkhorn check"),
-    ];
-    for (n, (spoil, name, state, mend)) in cases.iter().enumerate() {
+    for (n, (spoil, name, state, mend)) in CASES.iter().enumerate() {
         let ward = Ward::new();
         spoil(&ward);
         let (checks, ok) = ward.checks(&[]);

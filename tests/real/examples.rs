@@ -50,7 +50,7 @@ async fn every_example_runs_as_printed() {
             }
             let output = tokio::task::spawn_blocking(move || child.wait_with_output());
             let output =
-                tokio::time::timeout(Duration::from_secs(60), output).await.unwrap().unwrap().unwrap();
+                tokio::time::timeout(Duration::from_mins(1), output).await.unwrap().unwrap().unwrap();
             let (out, err) =
                 (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             assert_eq!(output.status.code(), Some(0), "{example}\n{out}\n{err}");

@@ -32,7 +32,7 @@ pub(super) async fn look(patient: &Patient<'_>, known: &KnownPeople, tell: &mut 
         match patient.client.chat_settings(patient.now, id).await {
             Ok(settings) => tell(allowed(&name, &settings, buzzes(rules))),
             Err(error) => {
-                tell(Check::warn(name, format!("what it allows cannot be told: {error}"), "see scopes"))
+                tell(Check::warn(name, format!("what it allows cannot be told: {error}"), "see scopes"));
             }
         }
         members(patient, rules, (chat, id), known, tell).await;

@@ -84,7 +84,7 @@ async fn wait(patient: &Patient<'_>, card: &Click, clock: Arc<dyn Clock>) -> any
     let mut session = patient.client.open_long_connection().await?;
     let (cards, _) = Cards::new(patient.settings.feishu.locale, patient.settings.timezone.clone(), &[]);
     let incident = Incident { id: Some(IncidentId(NO_INCIDENT)), ..trial::incident(now) };
-    let card =
+    let drawn =
         cards.with_buttons().render(&CardInput { incident: &incident, alerts: &[], paged: &[] }, now).json;
     let sent = patient.client.send(now, &Address::Chat(chat), &Content::Card(drawn), &Uuid::new_v4()).await?;
     let (pressed, mut heard) = mpsc::channel(1);

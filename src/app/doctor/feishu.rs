@@ -48,14 +48,11 @@ async fn bot(patient: &Patient<'_>, tell: &mut (dyn FnMut(Check) + Send)) -> boo
     let bot = match patient.client.bot_info(patient.now).await {
         Ok(bot) => bot,
         Err(error) => {
-            let mend = match error.verdict {
-                Verdict::Credentials => {
-                    "copy App ID and App Secret from the console's page Credentials; Feishu and Lark \
-                     (feishu.base_url) are separate"
-                }
-                _ => {
-                    "does this machine reach feishu.base_url, through its proxy (HTTPS_PROXY) if it has one?"
-                }
+            let mend = if error.verdict == Verdict::Credentials {
+                "copy App ID and App Secret from the console's page Credentials; Feishu and Lark \
+                 (feishu.base_url) are separate"
+            } else {
+                "does this machine reach feishu.base_url, through its proxy (HTTPS_PROXY) if it has one?"
             };
             tell(Check::fail("credentials", format!("{app}: {error}"), mend));
             tell(Check::skip("bot", "Feishu does not let the app in"));

@@ -1,6 +1,8 @@
 //! Whether a rule is out of reach is decided: never said wrongly, and said
 //! where automata can tell.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::language::Languages;
@@ -13,7 +15,7 @@ fn said_of_last(matches: &[&str], continues: bool) -> Vec<&'static str> {
     let last = matches.len();
     for (n, matcher) in (1..).zip(matches) {
         let goes_on = continues && n < last;
-        text += &format!("{{name: r{n}, match: '{matcher}', chat: sre, continue: {goes_on}}},\n");
+        writeln!(text, "{{name: r{n}, match: '{matcher}', chat: sre, continue: {goes_on}}},").unwrap();
     }
     text += "]}";
     let (_, warnings) = RuleSet::load(&[SourceFile { path: "a.yaml", text: &text }]).unwrap();
