@@ -1,6 +1,7 @@
 //! Do presses of buttons arrive? Only a press can tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
@@ -16,6 +17,8 @@ use crate::settings::Events;
 
 /// No store ever counts so far: a larkhorn that gets the press knows it is not its own.
 const NO_INCIDENT: i64 = i64::MAX;
+/// Time for the answer to a press to go out.
+const TOAST: Duration = Duration::from_secs(1);
 const NAME: &str = "callbacks";
 const MEND: &str = "in the console, under Events and Callbacks, choose the long connection for callbacks too and \
                     subscribe to card.action.trigger, then publish; a larkhorn that runs with the same app may \
@@ -93,8 +96,11 @@ async fn wait(patient: &Patient<'_>, card: &Click, clock: Arc<dyn Clock>) -> any
     let app = patient.client.app_id().to_owned();
     let listening = tokio::spawn(async move { session.run(&app, &ear, &mut stopped).await });
     let arrived = tokio::time::timeout(card.patience, heard.recv()).await;
+    if matches!(arrived, Ok(Some(()))) {
+        // The toast goes out over the session, after the press was heard.
+        tokio::time::sleep(TOAST).await;
+    }
     stop.send_replace(true);
-    // The toast goes out before the session ends.
     drop(listening.await);
     Ok(matches!(arrived, Ok(Some(()))))
 }
