@@ -64,7 +64,8 @@ fn gaps(rules: &RuleSet, now: Timestamp) -> Vec<(String, f64)> {
     let end = now.checked_add(GAPS_AHEAD).unwrap_or(Timestamp::MAX);
     let seconds = |name: &str| {
         let gaps = rules.gaps(name, now, end);
-        gaps.iter().map(|gap| gap.to.duration_since(gap.from).as_secs_f64()).sum()
+        // Not `sum`: of nothing it is -0.0.
+        gaps.iter().fold(0.0, |sum, gap| sum + gap.to.duration_since(gap.from).as_secs_f64())
     };
     rules.schedules().map(|name| (name.to_owned(), seconds(name))).collect()
 }

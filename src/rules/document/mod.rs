@@ -121,10 +121,17 @@ pub(super) fn parse(path: &str, text: &str, schema: &Value) -> (Option<Document>
         Err(error) => {
             let place = place(path, error.location().unwrap_or(Location::UNKNOWN));
             let first = place.finding(code(&error), explain(&error));
-            findings.retain(|other| (other.line, other.column) != (first.line, first.column));
-            // The two need not agree where a mapping without the key begins.
-            let same = findings.iter().enumerate().filter(|(_, other)| other.message == first.message);
-            let nearest = same.min_by_key(|(_, other)| other.line.abs_diff(first.line)).map(|(at, _)| at);
+            // The two need not agree where a mapping without the key begins, nor
+            // whether a value or its key is to blame.
+            let away =
+                |other: &Finding| (other.line.abs_diff(first.line), other.column.abs_diff(first.column));
+            let same = |other: &Finding| {
+                away(other) == (0, 0)
+                    || other.message == first.message
+                    || (other.code == first.code && other.line == first.line)
+            };
+            let said = findings.iter().enumerate().filter(|(_, other)| same(other));
+            let nearest = said.min_by_key(|(_, other)| away(other)).map(|(at, _)| at);
             if let Some(at) = nearest {
                 findings.remove(at);
             }

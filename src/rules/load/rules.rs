@@ -62,7 +62,9 @@ pub(super) fn load<'a>(
             rules.push(reader.rule(entry, at));
         }
     }
-    if rules.is_empty() && notes.complete {
+    // They may be under a key that is misspelled.
+    let misread = notes.errors.iter().any(|error| error.code == "unknown-key");
+    if rules.is_empty() && notes.complete && !misread {
         let place = documents.first().map_or("", |(file, _)| file.path);
         let place = Place { path: place, line: 1, column: 1 };
         notes.error(place, "there is no rule; add one under rules: with a name, and a chat or notify");
