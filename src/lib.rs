@@ -52,10 +52,11 @@
 //! | serde-saphyr | YAML errors with line and column, alias bombs refused |
 //! | jiff (tzdb bundled) | right across DST; every replica has the same zones |
 //! | regex, regex-syntax | linear time on hostile input; the parsed form feeds the index |
+//! | regex-automata | whether one rule takes all of another is decided on automata; already behind regex |
 //! | prometheus-client | typed metrics without a global |
 //! | tracing, tracing-subscriber | structured logs, text or JSON |
 //! | clap, clap_complete, clap_mangen | the command line, its completions and its manual page |
-//! | unicode-width | columns that line up where names are Chinese |
+//! | schemars | JSON Schema for editors from the types that read the files, so the two cannot drift |
 //! | secrecy | secrets that cannot print themselves |
 //! | hmac, sha2, subtle, hex, base64 | webhook signatures, constant-time comparison |
 //! | aes, cbc | the cipher around Feishu's callbacks |
@@ -70,6 +71,7 @@
 //! | thiserror, anyhow | errors that callers match on; errors that operators read |
 //! | lettre | mail as a last resort: TLS, authentication and headers done right |
 //! | mimalloc | gives memory back after a storm |
+//! | unicode-width | columns and carets that line up under Chinese text |
 //! | tempfile | folders of the demo and of rehearsals |
 
 pub mod domain;

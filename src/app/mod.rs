@@ -18,7 +18,9 @@ mod conversation;
 mod counted;
 mod database;
 mod descriptors;
+mod doctor;
 mod files;
+mod proof;
 mod readiness;
 pub mod rehearsal;
 mod reload;
@@ -39,7 +41,9 @@ use counted::Counted;
 
 pub use clock::{StoreClock, SystemClock};
 pub use database::open_store;
-pub use files::{CheckedRules, read_cards, read_rules};
+pub use doctor::{Asked, Check, Click, State as CheckState, examine};
+pub use files::{CheckedRules, RuleFiles, read_cards, read_rules};
+pub use proof::TemplateSource;
 pub use trial::{Trial, send_test};
 
 use crate::alertmanager;
@@ -254,9 +258,11 @@ impl Parts {
             .hearing_of(refusals.clone())
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone(), part.clone());
+        let in_force = rules.clone();
         let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
         let state = http::State {
             store: shared,
+            rules: in_force,
             reload: reload.clone(),
             readiness: readiness.clone(),
             inbox_signal: inbox_signal.clone(),

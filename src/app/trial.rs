@@ -81,7 +81,7 @@ fn find_person<'a>(rules: &'a RuleSet, name: &str) -> anyhow::Result<&'a Person>
     rules.person(name).with_context(|| format!("the rules know no person {name:?}; known: {}", known()))
 }
 
-fn find_chat(rules: &RuleSet, name: &str) -> anyhow::Result<ChatId> {
+pub(super) fn find_chat(rules: &RuleSet, name: &str) -> anyhow::Result<ChatId> {
     let known = || rules.chats().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
     rules.chat(name).cloned().with_context(|| format!("the rules know no chat {name:?}; known: {}", known()))
 }
@@ -103,7 +103,7 @@ async fn user_id(client: &Client, person: &Person, now: Timestamp) -> anyhow::Re
 }
 
 /// An incident that is none.
-fn incident(now: Timestamp) -> Incident {
+pub(super) fn incident(now: Timestamp) -> Incident {
     let member = Member { state: MemberState::Firing, starts_at: Some(now), changed_at: now, listing: None };
     Incident {
         id: None,

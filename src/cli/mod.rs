@@ -4,23 +4,30 @@
 //! usage. Results go to standard output, complaints and logs to standard error.
 
 mod backup;
+mod calendar;
 mod check;
 mod columns;
 mod completions;
 mod demo;
+mod doctor;
+mod explain;
 mod fake_feishu;
 mod incidents;
 mod instants;
 mod man;
+mod oncall;
 mod output;
 mod replay;
 mod scene;
+mod schema;
 mod send_test;
 mod serve;
 mod server;
 mod simulate;
+mod table;
 mod tap;
 mod test;
+mod when;
 mod words;
 
 use std::ffi::OsString;
@@ -96,8 +103,16 @@ enum Command {
     Completions(completions::Options),
     /// Print the manual
     Man(man::Options),
+    /// Is everything set up: Feishu, chats, people, Alertmanager, the store?
+    Doctor(doctor::Options),
+    /// Whose is this alert, why, and who would be paged?
+    Explain(explain::Options),
     /// Send a test card, and buzz somebody about it for real
     SendTest(send_test::Options),
+    /// Who is on call, now and in the days to come?
+    Oncall(oncall::Options),
+    /// Print the JSON Schema of rules or settings, for editors
+    Schema(schema::Options),
     /// Run a fake Feishu that takes any app id and secret
     FakeFeishu(fake_feishu::Options),
 }
@@ -179,7 +194,11 @@ async fn dispatch(arguments: Arguments, env: Vec<(String, String)>) -> anyhow::R
         Command::Tap(options) => tap::run(options, settings, paint).await,
         Command::Completions(options) => Ok(completions::run(&options, command())),
         Command::Man(options) => man::run(&options, command()),
+        Command::Doctor(options) => doctor::run(&options, &settings()?).await,
+        Command::Explain(options) => explain::run(&options, &settings()?),
         Command::SendTest(options) => send_test::run(options, settings()?).await,
+        Command::Oncall(options) => oncall::run(&options, &settings()?),
+        Command::Schema(options) => schema::run(&options),
         Command::FakeFeishu(options) => fake_feishu::run(options).await,
     }
 }

@@ -21,6 +21,20 @@ pub(super) fn pour(bytes: &[u8]) {
     drop(written);
 }
 
+/// Prints lines of the result.
+pub(super) fn say_all(lines: &[String]) {
+    for line in lines {
+        say(line);
+    }
+}
+
+/// Prints a result that ends its lines itself.
+pub(super) fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    drop(written);
+}
+
 /// Prints a line about what went wrong.
 pub(super) fn complain(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));

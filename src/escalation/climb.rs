@@ -113,8 +113,8 @@ fn run_step(standing: &mut Standing, roster: &dyn Roster, now: Timestamp, effect
 }
 
 /// Whom a rung reaches now: nobody unless its `when` holds.
-fn reached(rung: &Step, standing: &Standing, roster: &dyn Roster, now: Timestamp) -> Recipients {
-    if rung.when.as_ref().is_none_or(|when| holds(when, standing, roster, now)) {
+pub fn reached(rung: &Step, standing: &Standing, roster: &dyn Roster, now: Timestamp) -> Recipients {
+    if rung.when.as_ref().is_none_or(|when| is_met(when, standing, roster, now)) {
         roster.recipients(&rung.notify, now)
     } else {
         Recipients::default()
@@ -122,7 +122,7 @@ fn reached(rung: &Step, standing: &Standing, roster: &dyn Roster, now: Timestamp
 }
 
 /// Whether a condition is met.
-fn holds(when: &When, standing: &Standing, roster: &dyn Roster, now: Timestamp) -> bool {
+pub fn is_met(when: &When, standing: &Standing, roster: &dyn Roster, now: Timestamp) -> bool {
     when.severity.is_none_or(|ranks| ranks.contain(&standing.severity))
         && standing.firing() >= when.firing
         && when.window.as_ref().is_none_or(|window| roster.within(window, now))

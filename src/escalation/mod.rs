@@ -37,6 +37,7 @@ use crate::domain::{
 };
 
 pub use answers::act;
+pub use climb::{is_met, reached};
 
 /// How long a person's word that an incident is over outlives alerts that go
 /// on firing all the same; after that their next mention opens a new incident.

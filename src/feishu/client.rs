@@ -153,6 +153,11 @@ impl Client {
         &self.inner.http
     }
 
+    /// Where Feishu is.
+    pub(crate) fn base(&self) -> &Url {
+        &self.inner.base
+    }
+
     /// `cli_…`.
     pub fn app_id(&self) -> &str {
         &self.inner.app_id

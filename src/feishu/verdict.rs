@@ -27,6 +27,11 @@ pub(crate) enum Api {
     Pin,
     LookUp,
     AddMembers,
+    Scopes,
+    ChatInfo,
+    ChatMembers,
+    IsInChat,
+    GetUser,
     LongConnection,
 }
 
@@ -44,13 +49,27 @@ impl Api {
             Self::Pin => "pin",
             Self::LookUp => "look_up",
             Self::AddMembers => "add_members",
+            Self::Scopes => "scopes",
+            Self::ChatInfo => "chat_info",
+            Self::ChatMembers => "chat_members",
+            Self::IsInChat => "is_in_chat",
+            Self::GetUser => "get_user",
             Self::LongConnection => "long_connection",
         }
     }
 
     /// Whether a page may have to pass through it.
     pub(crate) fn serves_pages(self) -> bool {
-        !matches!(self, Self::EditCard | Self::Pin)
+        !matches!(
+            self,
+            Self::EditCard
+                | Self::Pin
+                | Self::Scopes
+                | Self::ChatInfo
+                | Self::ChatMembers
+                | Self::IsInChat
+                | Self::GetUser
+        )
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, Data, ServiceConfig};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Notify;
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
 use crate::feishu::listening::Listener;
+use crate::rules::RuleSet;
 use crate::settings::{Settings, Webhook};
 use crate::store::Store;
 use crate::telemetry::{Metrics, Refusals, Tap};
@@ -34,6 +36,7 @@ mod dashboard;
 mod feishu_events;
 mod incidents;
 mod intake;
+mod oncall;
 mod operations;
 mod patience;
 mod problem;
@@ -43,6 +46,7 @@ mod webhook;
 
 pub use actions::{ActError, Actions};
 pub use intake::Intake;
+pub use oncall::on_call_at;
 pub use server::serve;
 
 /// How long a sender may keep quiet in the middle of a body.
@@ -91,6 +95,8 @@ pub struct Limits {
 pub struct State {
     /// Where webhooks are kept and incidents are read.
     pub store: Arc<dyn Store>,
+    /// The rules in force.
+    pub rules: Arc<ArcSwap<RuleSet>>,
     /// Reads the rules again.
     pub reload: Arc<dyn Reload>,
     /// Whether pages can be delivered.
@@ -138,6 +144,7 @@ pub fn configure(state: State) -> impl Fn(&mut ServiceConfig) + Clone {
         webhook::routes(config);
         incidents::routes(config);
         actions::routes(config);
+        oncall::routes(config);
         feishu_events::routes(config);
         operations::routes(config);
         tap::routes(config);

@@ -3,16 +3,20 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::problem::{Problem, safe, wrong_method};
 use super::{State, auth};
 use crate::domain::Phase;
+use crate::rules::RuleSet;
 use crate::store::Backlog;
 use crate::telemetry::Waiting;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How far ahead gaps in schedules are counted.
+const GAPS_AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     // Load balancers ask with HEAD.
@@ -54,7 +58,19 @@ async fn metrics(state: Data<State>) -> HttpResponse {
             None
         }
     };
+    state.metrics.oncall_gaps(&gaps(&state.rules.load(), state.clock.now()));
     safe(StatusCode::OK).content_type(OPEN_METRICS).body(state.metrics.encode(waiting.as_ref()))
+}
+
+/// For how many seconds of the days to come nobody is on call, by schedule.
+fn gaps(rules: &RuleSet, now: Timestamp) -> Vec<(String, f64)> {
+    let end = now.checked_add(GAPS_AHEAD).unwrap_or(Timestamp::MAX);
+    let seconds = |name: &str| {
+        let gaps = rules.gaps(name, now, end);
+        // Not `sum`: of nothing it is -0.0.
+        gaps.iter().fold(0.0, |sum, gap| sum + gap.to.duration_since(gap.from).as_secs_f64())
+    };
+    rules.schedules().map(|name| (name.to_owned(), seconds(name))).collect()
 }
 
 fn waiting(backlog: &Backlog, now: Timestamp) -> Waiting {

@@ -213,7 +213,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error<T>(&mut self, at: &Spanned<T>, message: impl Into<String>) {
-        self.errors.push(document::place(self.path, at.referenced).finding(message));
+        self.errors.push(document::place(self.path, at.referenced).finding("bad-test", message));
     }
 
     fn case(&mut self, entry: Entry, (given, now): (bool, Option<Timestamp>), zone: &TimeZone) -> Case {

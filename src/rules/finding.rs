@@ -21,6 +21,42 @@ pub struct Finding {
     pub column: u64,
     /// What is wrong and the way out.
     pub message: String,
+    /// What kind of thing it is, in a word that stays the same from release to
+    /// release: of a warning one of [`LINTS`](super::LINTS).
+    pub code: &'static str,
+}
+
+impl Finding {
+    /// What is wrong, without the way out.
+    pub fn problem(&self) -> &str {
+        self.halves().0
+    }
+
+    /// The way out, where the message names one.
+    pub fn hint(&self) -> Option<&str> {
+        self.halves().1
+    }
+
+    /// The message at its first `; ` that is not in a quotation.
+    fn halves(&self) -> (&str, Option<&str>) {
+        let mut quoted = false;
+        let mut before = ' ';
+        for (at, c) in self.message.char_indices() {
+            match c {
+                '"' if before != '\\' => quoted = !quoted,
+                ';' if !quoted => {
+                    let (problem, rest) = self.message.split_at(at);
+                    if let Some(hint) = rest.strip_prefix("; ") {
+                        return (problem, Some(hint));
+                    }
+                }
+                _ => {}
+            }
+            // An escaped backslash escapes nothing itself.
+            before = if before == '\\' && c == '\\' { ' ' } else { c };
+        }
+        (&self.message, None)
+    }
 }
 
 impl fmt::Display for Finding {
@@ -47,14 +83,39 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// Says something about this place.
-    pub(super) fn finding(self, message: impl Into<String>) -> Finding {
-        Finding { path: self.path.to_owned(), line: self.line, column: self.column, message: message.into() }
+    pub(super) fn finding(self, code: &'static str, message: impl Into<String>) -> Finding {
+        let message = message.into();
+        Finding { path: self.path.to_owned(), line: self.line, column: self.column, message, code }
+    }
+
+    /// The place alone, to be kept for what is said later.
+    pub(super) fn spot(self) -> Spot {
+        Spot { path: self.path.to_owned(), line: self.line, column: self.column }
     }
 }
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.path, self.line, self.column)
+    }
+}
+
+/// A place that outlives the text it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// The file.
+    pub path: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+}
+
+impl Spot {
+    /// Says something about this place.
+    pub fn finding(&self, code: &'static str, message: impl Into<String>) -> Finding {
+        let message = message.into();
+        Finding { path: self.path.clone(), line: self.line, column: self.column, message, code }
     }
 }
 
@@ -126,6 +187,21 @@ mod tests {
             ("lin", &[], r#"unknown person "lin"; no people are defined"#),
         ] {
             assert_eq!(unknown("person", "people", name, known.iter().copied()), expected);
+        }
+    }
+
+    #[test]
+    fn the_way_out_comes_after_the_first_semicolon_outside_quotations() {
+        for (message, problem, hint) in [
+            ("no rule; add one", "no rule", Some("add one")),
+            ("bad \"a; b\"; write c; or d", "bad \"a; b\"", Some("write c; or d")),
+            (r#"bad "\"; b"; write c"#, r#"bad "\"; b""#, Some("write c")),
+            (r#"bad "\\"; write c"#, r#"bad "\\""#, Some("write c")),
+            ("plain", "plain", None),
+        ] {
+            let place = Place { path: "a.yaml", line: 1, column: 1 };
+            let finding = place.finding("code", message);
+            assert_eq!((finding.problem(), finding.hint()), (problem, hint), "{message}");
         }
     }
 

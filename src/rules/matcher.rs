@@ -77,6 +77,14 @@ impl Matcher {
         self.op == MatchOp::Regex && matches!(self.pattern, Pattern::Anything)
     }
 
+    /// Whether its value is a regular expression.
+    pub(super) fn is_expression(&self) -> bool {
+        match self.op {
+            MatchOp::Regex | MatchOp::NotRegex => true,
+            MatchOp::Equal | MatchOp::NotEqual => false,
+        }
+    }
+
     pub(super) fn pattern(&self) -> &Pattern {
         &self.pattern
     }

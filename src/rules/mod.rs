@@ -42,7 +42,8 @@ pub use cases::{
     Case, CaseDeed, CaseEvent, Cases, ExpectedPage, instant as parse_instant, parse as parse_cases,
 };
 pub use duration::{format as format_duration, parse as parse_duration};
-pub use finding::{Finding, RuleError, Warning};
+pub use finding::{Finding, RuleError, Spot, Warning};
+pub use load::{BROKEN_TEMPLATE, BUDGET as BUDGET_BELOW_LADDER, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
 pub use matcher::{BadMatcher, MatchOp, Matcher, parse as parse_matchers};
 pub use router::{Origin, Route, Router, Scratch};
 use schedule::{Calendar, Schedule};
@@ -106,6 +107,17 @@ pub struct HeartbeatRule {
 }
 
 impl Rule {
+    /// The first of its matchers that an alert does not pass, with the value it
+    /// looked at; `None` if the rule matches.
+    pub fn first_failed<'a>(
+        &'a self,
+        labels: &'a Labels<'_>,
+        origin: Origin<'a>,
+    ) -> Option<(&'a Matcher, &'a str)> {
+        let tried = self.matchers.iter().map(|matcher| (matcher, origin.value(labels, matcher.name())));
+        tried.into_iter().find(|(matcher, value)| !matcher.matches(value))
+    }
+
     /// Whose sign of life a beat is: of the group by the rule's `group_by`
     /// labels, else of the rule as a whole, whatever groups the sender makes.
     pub fn heartbeat_key(&self, labels: &Labels<'_>, origin: Origin<'_>) -> IncidentKey {
@@ -162,6 +174,23 @@ impl Storm {
     pub const DEFAULT: Self = Self { cards_per_minute: Some(20), share_buzz: SignedDuration::from_secs(30) };
 }
 
+/// Where a rule stands.
+#[derive(Debug, Clone)]
+struct RuleSpots {
+    name: Spot,
+    template: Option<Spot>,
+    /// Name of its policy.
+    policy: Option<String>,
+}
+
+/// A policy by its name, with the places of its steps.
+#[derive(Debug)]
+struct Ladder {
+    name: String,
+    policy: Policy,
+    steps: Vec<Spot>,
+}
+
 /// The rules as loaded: consistent, resolved, ready to answer.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -171,7 +200,10 @@ pub struct RuleSet {
     people: BTreeMap<String, Person>,
     chats: BTreeMap<String, ChatId>,
     teams: BTreeMap<String, Vec<String>>,
-    calendars: BTreeMap<String, Arc<Calendar>>,
+    calendars: BTreeMap<String, (Spot, Arc<Calendar>)>,
+    ladders: Vec<Ladder>,
+    /// One for each of `rules`.
+    spots: Vec<RuleSpots>,
     schedules: BTreeMap<String, Schedule>,
     catch_all: Option<CatchAll>,
     storm: Storm,
@@ -225,6 +257,12 @@ impl RuleSet {
         load::load(files)
     }
 
+    /// JSON Schema 2020-12 of a rules file, with a description for every key. It is
+    /// made from the types that read the files.
+    pub fn schema() -> serde_json::Value {
+        document::schema()
+    }
+
     /// Which rules an alert falls to, as positions in [`rules`](Self::rules): the
     /// first that matches, and later ones as long as each matching rule continues.
     pub fn route_into<'s>(
@@ -244,6 +282,24 @@ impl RuleSet {
     /// All rules, in their order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Where the rule at a position in [`rules`](Self::rules) is named.
+    pub fn spot(&self, index: usize) -> Option<&Spot> {
+        Some(&self.spots.get(index)?.name)
+    }
+
+    /// The policy that the rule at a position in [`rules`](Self::rules) names;
+    /// `None` for one of its own, made of its `notify`.
+    pub fn policy_name(&self, index: usize) -> Option<&str> {
+        self.spots.get(index)?.policy.as_deref()
+    }
+
+    /// Where the rule at a position in [`rules`](Self::rules) names its template,
+    /// else where the rule itself is named.
+    pub fn template_spot(&self, index: usize) -> Option<&Spot> {
+        let spots = self.spots.get(index)?;
+        Some(spots.template.as_ref().unwrap_or(&spots.name))
     }
 
     /// The rule that owns larkhorn's own alerts: it tells the catch-all. `None`
@@ -266,6 +322,11 @@ impl RuleSet {
     /// first whose value, in any case, the table knows; else the default severity.
     pub fn severity(&self, labels: &Labels<'_>) -> &Severity {
         self.severities.of(labels)
+    }
+
+    /// The label that says how bad an alert is; `None`: it has the default severity.
+    pub fn severity_label(&self, labels: &Labels<'_>) -> Option<&'static str> {
+        self.severities.label_of(labels)
     }
 
     /// The severity table, loudest first. Never empty.

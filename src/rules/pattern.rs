@@ -72,6 +72,25 @@ impl Pattern {
         Ok(Self::Expression { regex, starts: beginnings(&hir) })
     }
 
+    /// A value that is probably in the set: the shortest way through the expression.
+    pub(super) fn example(text: &str) -> Option<String> {
+        let hir = ParserBuilder::new()
+            .dot_matches_new_line(true)
+            .nest_limit(NESTING_MAX)
+            .build()
+            .parse(text)
+            .ok()?;
+        let mut example = Vec::new();
+        walk(&hir, &mut example)?;
+        String::from_utf8(example).ok()
+    }
+
+    /// The values, if they are listed.
+    pub(super) fn words(&self) -> Option<&[Box<str>]> {
+        let Self::Words(words) = self else { return None };
+        Some(words)
+    }
+
     /// The value, if there is only one.
     pub(super) fn only_word(&self) -> Option<&str> {
         let Self::Words(words) = self else { return None };
@@ -94,6 +113,35 @@ impl Pattern {
             Self::Expression { regex, .. } => regex.is_match(value),
         }
     }
+}
+
+/// Writes what the expression asks for at least; `None` for what nothing matches,
+/// or what is longer than one looks for.
+fn walk(hir: &Hir, out: &mut Vec<u8>) -> Option<()> {
+    if out.len() > WORD_BYTES_MAX {
+        return None;
+    }
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(text) => out.extend(&text.0),
+        HirKind::Class(Class::Unicode(class)) => {
+            // Of `.` rather a letter than a control character.
+            let ranges = class.ranges();
+            let first = ranges.first()?.start();
+            let usual = ranges.iter().any(|range| (range.start()..=range.end()).contains(&'x'));
+            out.extend(if usual { 'x' } else { first }.encode_utf8(&mut [0; 4]).bytes());
+        }
+        HirKind::Class(Class::Bytes(class)) => out.push(class.ranges().first()?.start()),
+        HirKind::Repetition(repetition) => {
+            for _ in 0..repetition.min {
+                walk(&repetition.sub, out)?;
+            }
+        }
+        HirKind::Capture(capture) => walk(&capture.sub, out)?,
+        HirKind::Concat(parts) => parts.iter().try_for_each(|part| walk(part, out))?,
+        HirKind::Alternation(parts) => walk(parts.first()?, out)?,
+    }
+    Some(())
 }
 
 /// The expression between anchors, so that `x|y` does not match `xq`.

@@ -1,14 +1,12 @@
 //! Who is meant by a name at a time: teams, schedules, windows.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
-use super::schedule::{Duty, Gap, Mask, OnCall, Schedule, Shift};
-use super::{RuleSet, Warning};
+use super::RuleSet;
+use super::load::gaps;
+use super::schedule::{Duty, Gap, Mask, OnCall, Shift};
 use crate::domain::{Person, Recipients, Target, Window};
-
-/// How far ahead gaps are warned of.
-const WARNED_AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl RuleSet {
     /// Who the targets are at `now`: people and chats, each once, in the targets'
@@ -75,12 +73,21 @@ impl RuleSet {
     /// When nobody is on call by a schedule in `from..to`, in order and cut off
     /// at both ends. Empty for an unknown schedule.
     pub fn gaps(&self, schedule: &str, from: Timestamp, to: Timestamp) -> Vec<Gap> {
-        self.schedules.get(schedule).map(|schedule| gaps(schedule, from, to)).unwrap_or_default()
+        self.schedules.get(schedule).map(|schedule| gaps(&schedule.spans(from, to))).unwrap_or_default()
     }
 
     /// Names of all schedules, in order.
     pub fn schedules(&self) -> impl ExactSizeIterator<Item = &str> {
         self.schedules.keys().map(String::as_str)
+    }
+
+    /// Names of everybody a schedule may put on call.
+    pub fn schedule_people<'s>(&'s self, schedule: &str) -> impl Iterator<Item = &'s str> + use<'s> {
+        let schedule = self.schedules.get(schedule).into_iter();
+        schedule.flat_map(|schedule| {
+            let layers = schedule.layers.iter().flat_map(|layer| layer.who.iter());
+            layers.chain(schedule.overrides.iter().map(|one| &one.who)).map(String::as_str)
+        })
     }
 
     /// The zone in which a schedule is written down.
@@ -97,50 +104,17 @@ impl RuleSet {
     /// from: a calendar that is gone is not asked, for who asks wants to page.
     pub fn within(&self, window: &Window, now: Timestamp) -> bool {
         let Ok(zone) = TimeZone::get(&window.timezone) else { return true };
-        let calendar = window.calendar.as_ref().and_then(|name| self.calendars.get(name)).cloned();
+        let calendar = window
+            .calendar
+            .as_ref()
+            .and_then(|name| self.calendars.get(name))
+            .map(|(_, calendar)| calendar.clone());
         Mask::new(window.hours, window.days, calendar).holds(&zone, now)
-    }
-
-    /// What only shows when looking ahead from `now`: schedules that leave
-    /// somebody's call to nobody within 90 days.
-    pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
-        let end = now.checked_add(WARNED_AHEAD).unwrap_or(Timestamp::MAX);
-        let mut warnings: Vec<Warning> = self
-            .schedules
-            .iter()
-            .filter_map(|(name, schedule)| {
-                let gaps = gaps(schedule, now, end);
-                let message = explain(name, &schedule.zone, gaps.split_first()?);
-                Some(Warning { message, ..schedule.place.clone() })
-            })
-            .collect();
-        warnings.sort();
-        warnings
     }
 
     fn on_duty(&self, duty: Duty<'_>) -> Vec<Person> {
         duty.and_then(|(name, _)| self.people.get(name)).cloned().into_iter().collect()
     }
-}
-
-fn gaps(schedule: &Schedule, from: Timestamp, to: Timestamp) -> Vec<Gap> {
-    let spans = schedule.spans(from, to).into_iter();
-    spans.filter(|span| span.duty.is_none()).map(|span| Gap { from: span.from, to: span.to }).collect()
-}
-
-fn explain(name: &str, zone: &TimeZone, (first, others): (&Gap, &[Gap])) -> String {
-    let time = |at: Timestamp| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
-    let more = match others.len() {
-        0 => String::new(),
-        1 => ", and once more within 90 days".to_owned(),
-        n => format!(", and {n} more times within 90 days"),
-    };
-    format!(
-        "schedule {name:?}: nobody is on call from {} to {} {}{more}; add a layer below the others",
-        time(first.from),
-        time(first.to),
-        zone.iana_name().unwrap_or_default(),
-    )
 }
 
 /// Adds what is there and not in the list yet; whether it is there.

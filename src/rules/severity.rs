@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 
 use crate::domain::{Labels, Severity, Urgent};
 
-/// Labels that carry a severity, in the order they are asked.
-const LABELS: [&str; 3] = ["severity", "priority", "level"];
-
 /// A row of the table that is used when the files have none.
 struct Row {
     name: &'static str,
@@ -53,6 +50,9 @@ pub(super) struct SeverityTable {
 }
 
 impl SeverityTable {
+    /// Labels that carry a severity, in the order they are asked.
+    pub(super) const LABELS: [&str; 3] = ["severity", "priority", "level"];
+
     /// The built-in table.
     ///
     /// | name | urgent | pin | also |
@@ -99,6 +99,16 @@ impl SeverityTable {
         Some(Self { rows, words, default })
     }
 
+    /// Whether a row understands a word.
+    pub(super) fn takes(&self, word: &str) -> bool {
+        self.words.contains_key(fold(word).as_ref())
+    }
+
+    /// The row of alerts whose labels name none.
+    pub(super) fn default_row(&self) -> &Severity {
+        &self.default
+    }
+
     /// All rows, loudest first.
     pub(super) fn rows(&self) -> &[Severity] {
         &self.rows
@@ -107,11 +117,17 @@ impl SeverityTable {
     /// The severity of an alert: of the labels `severity`, `priority` and
     /// `level` the first whose value is in the table; else the default.
     pub(super) fn of(&self, labels: &Labels<'_>) -> &Severity {
-        LABELS
-            .iter()
-            .filter_map(|label| labels.get(label))
-            .find_map(|value| self.rows.get(*self.words.get(fold(value).as_ref())?))
-            .unwrap_or(&self.default)
+        self.found(labels).map_or(&self.default, |(_, row)| row)
+    }
+
+    /// The label that decided; `None`: it is the default.
+    pub(super) fn label_of(&self, labels: &Labels<'_>) -> Option<&'static str> {
+        self.found(labels).map(|(label, _)| label)
+    }
+
+    fn found(&self, labels: &Labels<'_>) -> Option<(&'static str, &Severity)> {
+        let row = |label| self.rows.get(*self.words.get(fold(labels.get(label)?).as_ref())?);
+        Self::LABELS.into_iter().find_map(|label| Some((label, row(label)?)))
     }
 }
 

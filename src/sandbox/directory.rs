@@ -92,6 +92,8 @@ pub(super) fn get_chat(world: &mut World, call: &Call) -> Result<Value, Refusal>
         "chat_type": "private",
         "external": chat.external,
         "urgent_setting": if chat.urgent_restricted { "only_owner" } else { "all_members" },
+        "moderation_permission": if chat.speech_restricted { "only_owner" } else { "all_members" },
+        "bot_manager_id_list": [],
         "user_count": chat.members.len().to_string(),
         "bot_count": if chat.has_bot { "1" } else { "0" },
         "chat_status": "normal",

@@ -87,6 +87,8 @@ pub struct Chat {
     pub urgent_restricted: bool,
     /// Has members of other companies (230027 on urging).
     pub external: bool,
+    /// Only owner and admins may write, and the bot is neither (230018).
+    pub speech_restricted: bool,
 }
 
 /// One state of a message's content.

@@ -120,14 +120,16 @@ pub(super) fn read_users(world: &World, call: &Call) -> Result<Value, Refusal> {
 /// `GET bot/v3/info`; its answer lies in `bot`, not in `data`.
 pub(super) fn bot_info(world: &World) -> Value {
     json!({"code": 0, "msg": "ok", "bot": {
-        "activate_status": 2, "app_name": world.options.bot_name, "avatar_url": "",
+        "activate_status": if world.bot_is_off { 1 } else { 2 }, "app_name": world.options.bot_name, "avatar_url": "",
         "ip_white_list": [], "open_id": BOT_OPEN_ID}})
 }
 
 /// `GET application/v6/scopes`
 pub(super) fn scopes(world: &World) -> Value {
     let mut statuses: BTreeMap<&str, u8> = BTreeMap::new();
-    for name in super::api::Api::ALL.iter().flat_map(|api| api.scopes()) {
+    // Events need scopes too, though no call does.
+    let events = ["im:message.group_at_msg:readonly", "im:message.p2p_msg:readonly"];
+    for name in super::api::Api::ALL.iter().flat_map(|api| api.scopes()).chain(&events) {
         statuses.insert(name, 1);
     }
     for name in &world.withheld_scopes {

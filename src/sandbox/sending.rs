@@ -35,7 +35,7 @@ pub(super) fn send(world: &mut World, call: &Call) -> Result<Value, Refusal> {
     let chat = match kind.as_str() {
         "chat_id" => {
             world.welcome_chat(&receive_id);
-            world.usable_chat(&receive_id)?.id.clone()
+            world.writable_chat(&receive_id)?.id.clone()
         }
         "open_id" | "union_id" | "user_id" | "email" => direct_target(world, &kind, &receive_id)?,
         _ => {
@@ -58,7 +58,7 @@ pub(super) fn reply(world: &mut World, call: &Call) -> Result<Value, Refusal> {
         return Err(Refusal::new(230_011, "The message was recalled."));
     }
     let (chat, parent) = (parent.chat.clone(), parent.clone());
-    world.usable_chat(&chat)?;
+    world.writable_chat(&chat)?;
     post(world, call, &chat, Some(parent))
 }
 

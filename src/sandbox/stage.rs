@@ -74,6 +74,11 @@ impl Sandbox {
         self.change(|world, _| world.withheld_scopes.insert(scope.to_owned()));
     }
 
+    /// The tenant switches the app off, or on again: the bot says that it is disabled.
+    pub fn switch_bot(&self, on: bool) {
+        self.change(|world, _| world.bot_is_off = !on);
+    }
+
     /// Sets what is left of the tenant's quotas; `None`: without end.
     pub fn set_quota(&self, sms: Option<u64>, phone: Option<u64>) {
         self.change(|world, _| {

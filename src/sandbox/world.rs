@@ -36,6 +36,8 @@ pub(super) struct World {
     /// Sent messages by (app, uuid), for an hour.
     pub(super) uuids: BTreeMap<(String, String), (String, Timestamp)>,
     pub(super) withheld_scopes: BTreeSet<String>,
+    /// The tenant has switched the app off.
+    pub(super) bot_is_off: bool,
     pub(super) meter: Meter,
     /// Events that the app has not answered yet.
     pub(super) events: Vec<Waiting>,
@@ -130,6 +132,7 @@ impl World {
             has_bot: true,
             dissolved: false,
             urgent_restricted: false,
+            speech_restricted: false,
             external: false,
         };
         match self.chat_mut(id) {
@@ -194,6 +197,15 @@ impl World {
                 _ => &a.open_id,
             })
             .to_owned()
+    }
+
+    /// One that the bot may write to.
+    pub(super) fn writable_chat(&self, id: &str) -> Result<&Chat, Refusal> {
+        let chat = self.usable_chat(id)?;
+        if chat.speech_restricted {
+            return Err(Refusal::new(230_018, "These operations are NOT allowed at current group settings."));
+        }
+        Ok(chat)
     }
 
     /// A group or conversation that the bot may use.

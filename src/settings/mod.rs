@@ -217,6 +217,11 @@ impl Settings {
         resolve::resolve(layers::read(None, std::iter::empty())?)
     }
 
+    /// JSON Schema 2020-12 of a settings file, with a description for every key.
+    pub fn schema() -> serde_json::Value {
+        raw::schema()
+    }
+
     /// What is needed to log in to Feishu, or how to get it.
     pub fn feishu_required(&self) -> Result<Credentials, SettingsError> {
         match (&self.feishu.app_id, &self.feishu.app_secret) {

@@ -80,6 +80,7 @@ struct Inner {
     notification_latency: Family<Labels<1>, Histogram, fn() -> Histogram>,
     escalation_lag: Histogram,
     heartbeats: Family<Labels<1>, Seconds>,
+    oncall_gaps: Family<Labels<1>, Seconds>,
     inbox_oldest: Seconds,
     outbox_oldest: Seconds,
     feishu_requests: Family<Labels<2>, Counter>,
@@ -111,6 +112,7 @@ impl Metrics {
             notification_latency: Family::new_with_constructor(seconds),
             escalation_lag: seconds(),
             heartbeats: Family::default(),
+            oncall_gaps: Family::default(),
             inbox_oldest: Seconds::default(),
             outbox_oldest: Seconds::default(),
             feishu_requests: Family::default(),
@@ -210,6 +212,15 @@ impl Metrics {
         self.0.template_failures.inc();
     }
 
+    /// For how many of the seconds to come nobody is on call, by schedule.
+    pub fn oncall_gaps(&self, gaps: &[(String, f64)]) {
+        // Of a schedule that is gone nothing is said any more.
+        self.0.oncall_gaps.clear();
+        for (schedule, seconds) in gaps {
+            self.0.oncall_gaps.get_or_create(&[("schedule", schedule.clone())]).set(*seconds);
+        }
+    }
+
     /// So many alerts were owned by no rule.
     pub fn unmatched(&self, alerts: u64) {
         self.0.alerts_unmatched.inc_by(alerts);
@@ -273,6 +284,11 @@ impl Inner {
             "escalation_lag_seconds",
             "How late steps of escalations ran",
             self.escalation_lag.clone(),
+        );
+        r.register(
+            "oncall_gap_seconds",
+            "Seconds of the next 14 days for which nobody is on call",
+            self.oncall_gaps.clone(),
         );
         r.register(
             "heartbeat_last_seen_timestamp_seconds",

@@ -161,6 +161,7 @@ impl Stage {
             store: Arc::new(
                 SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap(),
             ),
+            rules: crate::rule_set(),
             reload: Arc::new(Well),
             readiness: Arc::new(Well),
             inbox_signal: Arc::new(Notify::new()),

@@ -56,16 +56,16 @@ impl Readiness for Still {
 }
 
 /// A pager whose API wants a token.
-struct Pager {
+pub(crate) struct Pager {
     state: State,
     _folder: tempfile::TempDir,
 }
 
 /// What it answers to one request.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: HeaderMap,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -75,11 +75,12 @@ impl Answer {
 }
 
 impl Pager {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
         let state = State {
             store: Arc::new(store),
+            rules: crate::rule_set(),
             reload: Arc::new(Still),
             readiness: Arc::new(Still),
             inbox_signal: Arc::new(Notify::new()),
@@ -96,7 +97,7 @@ impl Pager {
         Self { state, _folder: folder }
     }
 
-    async fn ask(&self, method: Method, path: &str, header: (&str, &str)) -> Answer {
+    pub(crate) async fn ask(&self, method: Method, path: &str, header: (&str, &str)) -> Answer {
         let app = test::init_service(App::new().configure(configure(self.state.clone()))).await;
         let request = test::TestRequest::default().method(method).uri(path).insert_header(header);
         let answer = test::call_service(&app, request.to_request()).await;

@@ -96,6 +96,7 @@ impl Door {
         let says = |words: &[&str]| Arc::new(Says(words.iter().map(|w| (*w).to_owned()).collect()));
         let state = State {
             store: shelf.clone(),
+            rules: crate::rule_set(),
             reload: says(plan.reload_errors),
             readiness: says(plan.not_ready),
             inbox_signal: signal.clone(),

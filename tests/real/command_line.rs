@@ -149,7 +149,8 @@ fn check_tells_good_rules_from_bad_ones() {
     let mut bad = 0;
     for entry in fs::read_dir(here.join("tests/rules/bad")).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "expected") {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.ends_with(".expected") || name.starts_with("lint-") {
             continue;
         }
         bad += 1;
@@ -162,11 +163,105 @@ fn check_tells_good_rules_from_bad_ones() {
     assert_ne!(bad, 0);
     let leaky = "tests/rules/good/leaky.yaml";
     let ran = run(here, &[], &["check", leaky]);
-    assert!(ran.code == Some(0) && ran.complaints[0].starts_with("warning: "), "{ran:?}");
+    assert!(ran.code == Some(0) && ran.complaints[0].starts_with("warning[no-match-all]: "), "{ran:?}");
     assert_eq!(run(here, &[], &["check", leaky, "--deny-warnings"]).code, Some(1));
     let ran = run(here, &[], &["check", "-o", "json", "tests/rules/bad/unknown-key.yaml"]);
     let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((ran.code, found["ok"].as_bool()), (Some(1), Some(false)), "{ran:?}");
+}
+
+/// What `check -o json` says of rules: `rules.yaml:3:5 code` for each warning.
+fn warned_of(rules: &str) -> Vec<String> {
+    let at = ["--at", "2026-11-22T10:00:00Z"];
+    let ran = run(Path::new(REPOSITORY), &[], &["check", "-o", "json", at[0], at[1], rules]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let warnings = found["warnings"].as_array().unwrap().iter().map(|warning| {
+        let text = |field: &str| warning[field].as_str().unwrap().to_owned();
+        assert_eq!(text("severity"), "warning");
+        assert!(!text("message").is_empty(), "{warning}");
+        let file = text("file").replace(&format!("{rules}/"), "");
+        format!("{file}:{}:{} {}", warning["line"], warning["column"], text("code"))
+    });
+    warnings.collect()
+}
+
+#[test]
+fn three_folders_of_bad_rules_show_every_lint_at_its_place() {
+    let cases = [
+        (
+            "tests/rules/bad/lint-rules",
+            &[
+                "rules.yaml:4:3 shared-id",
+                "rules.yaml:5:17 odd-id",
+                "rules.yaml:9:12 unreachable-rule",
+                "rules.yaml:11:12 unreachable-rule",
+                "rules.yaml:14:12 unreachable-rule",
+                "rules.yaml:15:12 contradictory-matchers",
+                "rules.yaml:16:12 no-match-all",
+                "rules.yaml:16:36 unknown-severity",
+                "rules.yaml:16:90 grouped-by-severity",
+            ][..],
+        ),
+        (
+            "tests/rules/bad/lint-ladders",
+            &[
+                "rules.yaml:6:3 calendar-ends",
+                "rules.yaml:8:3 schedule-gap",
+                "rules.yaml:23:9 rotation-starvation",
+                "rules.yaml:25:9 rotation-starvation",
+                "rules.yaml:26:3 schedule-gap",
+                "rules.yaml:31:3 no-catch-all",
+                "rules.yaml:33:9 person-twice",
+                "rules.yaml:34:16 person-twice",
+                "rules.yaml:34:16 short-wait-after-phone",
+                "rules.yaml:35:9 empty-step",
+                "rules.yaml:36:9 empty-step",
+                "rules.yaml:37:9 person-twice",
+                "rules.yaml:37:16 short-wait-after-phone",
+                "rules.yaml:38:9 step-adds-nothing",
+                "rules.yaml:41:40 budget-below-ladder",
+                "rules.yaml:41:57 budget-below-ladder",
+            ],
+        ),
+        (
+            "tests/rules/bad/lint-cards",
+            &[
+                "rules.yaml:5:62 unknown-template",
+                "templates/zh-CN/huge.hbs:1:1 card-too-large",
+                "templates/zh-CN/unclosed.hbs:3:1 broken-template",
+                "templates/zh-CN/unlucky.hbs:2:35 broken-template",
+            ],
+        ),
+    ];
+    let mut shown: Vec<String> = Vec::new();
+    for (rules, expected) in cases {
+        let mut found = warned_of(rules);
+        found.sort();
+        let mut expected: Vec<String> = expected.iter().map(|line| (*line).to_owned()).collect();
+        expected.sort();
+        assert_eq!(found, expected, "{rules}");
+        shown.extend(found.iter().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())));
+        assert_eq!(run(Path::new(REPOSITORY), &[], &["check", "--deny-warnings", rules]).code, Some(1));
+    }
+    let list = run(Path::new(REPOSITORY), &[], &["check", "--lints"]);
+    let names: Vec<&str> = list.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 15, "{list:?}");
+    for name in names {
+        assert!(shown.iter().any(|code| code == name), "no folder shows {name}");
+    }
+}
+
+#[test]
+fn a_mistake_is_shown_in_its_line() {
+    let ran = run(Path::new(REPOSITORY), &[], &["check", "tests/rules/bad/unknown-key.yaml"]);
+    let path = "tests/rules/bad/unknown-key.yaml";
+    let expected = [
+        &format!("error: {path}:6:5: unknown key \"notfy\"; did you mean \"notify\"?"),
+        " 6 |     notfy: [lin]",
+        "   |     ^",
+    ];
+    assert_eq!(ran.complaints, expected);
 }
 
 #[test]

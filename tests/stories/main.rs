@@ -21,6 +21,7 @@ mod cards;
 mod chaos;
 mod delivery;
 mod duplicates;
+mod foresight;
 mod heartbeats;
 mod ladder;
 mod last_resort;

@@ -78,6 +78,19 @@ pub struct Rendered {
     pub shrunk: bool,
 }
 
+/// How a template does on an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// It shows everything.
+    Fine,
+    /// Its card is within Feishu's limits only with parts left out.
+    Shrunk,
+    /// Its card is above Feishu's limits however much is left out.
+    TooLarge,
+    /// It cannot be rendered, or not to a card.
+    Fails(String),
+}
+
 /// Draws incidents in one language and time zone. Made once, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Cards {
@@ -132,6 +145,27 @@ impl Cards {
         let view = |limits: &view::Limits| view::view(input, now, limits, self.buttons);
         let bare = || minimal::card(self.locale, input.incident);
         largest_that_fits((&candidates, problem), &view::LEVELS, view, bare)
+    }
+
+    /// Whether there is a template of that name.
+    pub fn has_template(&self, name: &str) -> bool {
+        self.templates.candidates(name).1.is_none()
+    }
+
+    /// How the incident's template does, without another to help it out.
+    pub fn prove(&self, input: &CardInput<'_>, now: Timestamp) -> Proof {
+        let (candidates, _) = self.templates.candidates(&input.incident.template);
+        let Some(template) = candidates.first() else { return Proof::Fine };
+        for (level, limits) in view::LEVELS.iter().enumerate() {
+            match template.render(&view::view(input, now, limits, self.buttons)) {
+                Ok(card) if fits(&card, &card.to_string()) => {
+                    return if level == 0 { Proof::Fine } else { Proof::Shrunk };
+                }
+                Ok(_) => {}
+                Err(problem) => return Proof::Fails(problem),
+            }
+        }
+        Proof::TooLarge
     }
 
     /// The card of a storm as it looks at `now`. Tries as [`render`](Self::render) does.

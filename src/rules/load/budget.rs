@@ -1,27 +1,57 @@
-//! `budget`.
+//! `budget`, and where its limits stand.
 
 use super::{Documents, Notes, Place, place_of};
-use crate::domain::{Budget, Limits};
+use crate::domain::{Budget, Limits, Urgent};
 use crate::rules::SourceFile;
 use crate::rules::document::{LimitsEntry, Text, place};
 
+/// Where the limits stand.
+#[derive(Default)]
+pub(super) struct BudgetPlaces<'a> {
+    phone: LimitPlaces<'a>,
+    sms: LimitPlaces<'a>,
+}
+
+/// Where the limits of a channel stand.
+#[derive(Default)]
+pub(super) struct LimitPlaces<'a> {
+    pub(super) incident: Option<Place<'a>>,
+    pub(super) month: Option<Place<'a>>,
+}
+
+impl<'a> BudgetPlaces<'a> {
+    pub(super) fn of(&self, channel: Urgent) -> Option<&LimitPlaces<'a>> {
+        match channel {
+            Urgent::Phone => Some(&self.phone),
+            Urgent::Sms => Some(&self.sms),
+            Urgent::App | Urgent::None => None,
+        }
+    }
+}
+
 /// What is under `budget`; without it nothing is limited.
-pub(super) fn load(documents: &mut Documents<'_>, notes: &mut Notes) -> Budget {
-    let mut chosen: Option<(Budget, Place<'_>)> = None;
+pub(super) fn load<'a>(documents: &mut Documents<'a>, notes: &mut Notes) -> (Budget, BudgetPlaces<'a>) {
+    let mut chosen: Option<(Budget, BudgetPlaces<'a>, Place<'a>)> = None;
     for (file, document) in documents.iter_mut() {
         let Some(entry) = document.budget.take() else { continue };
         let at = place(file.path, entry.referenced);
         let entry = entry.value;
-        let mut read = |part: Option<LimitsEntry>| limits(&part.unwrap_or_default(), file, notes);
-        let found = Budget { phone: read(entry.phone), sms: read(entry.sms) };
+        let (phone, sms) = (entry.phone.unwrap_or_default(), entry.sms.unwrap_or_default());
+        let found = Budget { phone: limits(&phone, file, notes), sms: limits(&sms, file, notes) };
+        let places = BudgetPlaces { phone: places(&phone, file), sms: places(&sms, file) };
         match &chosen {
-            Some((_, first)) => {
+            Some((_, _, first)) => {
                 notes.error(at, format!("budget is already given at {first}; keep one of them"));
             }
-            None => chosen = Some((found, at)),
+            None => chosen = Some((found, places, at)),
         }
     }
-    chosen.map(|(found, _)| found).unwrap_or_default()
+    chosen.map(|(found, places, _)| (found, places)).unwrap_or_default()
+}
+
+fn places<'a>(entry: &LimitsEntry, file: &SourceFile<'a>) -> LimitPlaces<'a> {
+    let at = |text: Option<&Text>| text.map(|text| place_of(file, text));
+    LimitPlaces { incident: at(entry.incident.as_ref()), month: at(entry.month.as_ref()) }
 }
 
 fn limits(entry: &LimitsEntry, file: &SourceFile<'_>, notes: &mut Notes) -> Limits {

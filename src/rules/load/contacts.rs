@@ -1,6 +1,6 @@
 //! `people` and `chats`: names and how Feishu knows them.
 
-use super::{CHAT, Documents, Notes, PERSON, Place, Registry, place_of};
+use super::{CHAT, Documents, Notes, PERSON, Place, Registry, lint, place_of};
 use crate::domain::{ChatId, Contact, Person};
 use crate::rules::SourceFile;
 use crate::rules::document::{PersonEntry, place};
@@ -31,6 +31,7 @@ pub(super) fn chats<'a>(documents: &mut Documents<'a>, notes: &mut Notes) -> Reg
                 notes.error(at, format!("chat {:?} has an empty id; give it the chat's oc_… id", name.value));
             } else if !id.value.starts_with("oc_") {
                 notes.warning(
+                    lint::ODD_ID,
                     at,
                     format!("{:?} does not look like a chat's id; those start with oc_", id.value),
                 );
@@ -87,7 +88,7 @@ fn contact(
             "email" => "those hold an @",
             _ => "those are digits, with + and the country code outside China",
         };
-        notes.warning(at, format!("{value:?} does not look like {kind}; {form}"));
+        notes.warning(lint::ODD_ID, at, format!("{value:?} does not look like {kind}; {form}"));
     }
     Contact::new(kind, value)
 }

@@ -22,7 +22,11 @@ use std::collections::BTreeMap;
 use super::document::{self, Document, Text};
 use super::finding::{Finding, Place, unknown};
 use super::severity::SeverityTable;
-use super::{Route, Router, RuleSet, SourceFile};
+use super::{Ladder, Route, Router, RuleSet, SourceFile};
+use lint::Read;
+pub(super) use lint::ahead::gaps;
+pub use lint::{BROKEN_TEMPLATE, BUDGET, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
+use rules::ReadRule;
 use teams::Known;
 
 /// See [`RuleSet::load`].
@@ -31,13 +35,13 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     files.sort_by_key(|file| file.path);
     let mut notes = Notes { complete: true, ..Notes::default() };
     let mut documents = Vec::with_capacity(files.len());
+    let schema = document::schema();
     for file in files {
-        match document::parse(file.path, file.text) {
-            Ok(document) => documents.push((file, document)),
-            Err(error) => {
-                notes.errors.push(error);
-                notes.complete = false;
-            }
+        let (document, errors) = document::parse(file.path, file.text, &schema);
+        notes.errors.extend(errors);
+        match document {
+            Some(document) => documents.push((file, document)),
+            None => notes.complete = false,
         }
     }
     let severities = severities::load(&mut documents, &mut notes);
@@ -52,15 +56,30 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let catch_all = policies::catch_all(&mut documents, &known, &mut notes);
     let storm = storm::storm(&mut documents, &mut notes);
     let rules = rules::load(&mut documents, &known, &policies, rows.unwrap_or_default(), &mut notes);
-    let budget = budget::load(&mut documents, &mut notes);
-    lint::look(&rules, &known, &mut notes);
-    lint::ends(&policies, catch_all.as_ref(), &mut notes);
+    let (budget, budget_places) = budget::load(&mut documents, &mut notes);
+    let read = Read {
+        rules: &rules,
+        known: &known,
+        policies: &policies,
+        catch_all: catch_all.as_ref(),
+        severities: severities.as_ref(),
+        budget: (&budget, &budget_places),
+    };
+    lint::look(&read, &mut notes);
 
     let Notes { mut errors, mut warnings, .. } = notes;
     errors.sort();
     warnings.sort();
     let Some(severities) = severities.filter(|_| errors.is_empty()) else { return Err(errors) };
-    let rules: Vec<_> = rules.into_iter().map(|(_, rule)| rule).collect();
+    let (rules, spots): (Vec<_>, Vec<_>) = rules.into_iter().map(ReadRule::kept).unzip();
+    let ladders = policies.entries.into_iter().map(|(name, (_, ladder))| Ladder {
+        name,
+        policy: ladder.policy,
+        steps: ladder.steps.iter().map(|places| places.step.spot()).collect(),
+    });
+    let ladders = ladders.collect();
+    let calendars = known.calendars.entries.into_iter();
+    let calendars = calendars.map(|(name, (at, calendar))| (name, (at.spot(), calendar))).collect();
     let router = Router::new(rules.iter().map(Route::from).collect());
     let set = RuleSet {
         rules,
@@ -69,7 +88,9 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
         people: known.people.into_values(),
         chats: known.chats.into_values(),
         teams: known.teams.into_values(),
-        calendars: known.calendars.into_values(),
+        calendars,
+        ladders,
+        spots,
         schedules: known.schedules.into_values(),
         own: catch_all.as_ref().map(rules::own),
         catch_all,
@@ -82,6 +103,9 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
 /// The files with what they hold.
 type Documents<'a> = [(SourceFile<'a>, Document)];
 
+/// The code of a mistake in a value.
+const BAD_VALUE: &str = "bad-value";
+
 /// What is to be said about the files.
 #[derive(Default)]
 struct Notes {
@@ -93,11 +117,11 @@ struct Notes {
 
 impl Notes {
     fn error(&mut self, place: Place<'_>, message: impl Into<String>) {
-        self.errors.push(place.finding(message));
+        self.errors.push(place.finding(BAD_VALUE, message));
     }
 
-    fn warning(&mut self, place: Place<'_>, message: impl Into<String>) {
-        self.warnings.push(place.finding(message));
+    fn warning(&mut self, code: &'static str, place: Place<'_>, message: impl Into<String>) {
+        self.warnings.push(place.finding(code, message));
     }
 
     /// Says that a name was not found, unless a file that may define it is unread.
@@ -109,7 +133,7 @@ impl Notes {
         known: impl IntoIterator<Item = &'n str>,
     ) {
         if self.complete {
-            self.error(place, unknown(kind.noun, kind.plural, name, known));
+            self.errors.push(place.finding("unknown-name", unknown(kind.noun, kind.plural, name, known)));
         }
     }
 

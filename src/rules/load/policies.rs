@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::teams::Known;
-use super::{Documents, Notes, POLICY, Place, Registry, SEVERITY, Text, URGENT, place_of, times};
+use super::{Documents, Notes, POLICY, Place, Registry, SEVERITY, Text, URGENT, lint, place_of, times};
 use crate::domain::{ChatId, Days, Policy, Ranks, Severity, Step, Target, Urgent, When, Window};
 use crate::rules::document::{
     CatchAllEntry, OneOrMany, PolicyEntry, StepEntry, WhenEntry, WindowEntry, place,
@@ -15,13 +15,28 @@ const REPEAT_MAX: u16 = 100;
 const EVERY: SignedDuration = SignedDuration::from_mins(30);
 const EVERY_MIN: (SignedDuration, &str) = (SignedDuration::from_mins(1), "1m");
 
+/// A policy with the places of its steps.
+pub(super) struct Ladder<'a> {
+    pub(super) policy: Policy,
+    /// As many as the policy has steps.
+    pub(super) steps: Vec<StepPlaces<'a>>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy)]
+pub(super) struct StepPlaces<'a> {
+    pub(super) step: Place<'a>,
+    /// Of its wait; of the step where it has none.
+    pub(super) wait: Place<'a>,
+}
+
 /// All policies under `policies`.
 pub(super) fn policies<'a>(
     documents: &mut Documents<'a>,
     known: &Known<'a>,
     severities: Option<&[Severity]>,
     notes: &mut Notes,
-) -> Registry<'a, Policy> {
+) -> Registry<'a, Ladder<'a>> {
     let mut policies = Registry::new(POLICY);
     for (file, document) in documents.iter_mut() {
         let mut reader = Reader { file: *file, known, severities, notes };
@@ -72,16 +87,18 @@ struct Reader<'r, 'a> {
     notes: &'r mut Notes,
 }
 
-impl Reader<'_, '_> {
-    fn policy(&mut self, name: &str, entry: PolicyEntry) -> Policy {
+impl<'a> Reader<'_, 'a> {
+    fn policy(&mut self, name: &str, entry: PolicyEntry) -> Ladder<'a> {
         let file = self.file.path;
         if entry.steps.value.is_empty() {
             let at = place(file, entry.steps.referenced);
             self.notes.error(at, format!("policy {name:?} has no step; add one with wait and notify"));
         }
-        let mut steps: Vec<Step> = Vec::new();
+        let (mut steps, mut places): (Vec<Step>, Vec<StepPlaces<'_>>) = Default::default();
         for entry in entry.steps.value {
             let at = place(file, entry.referenced);
+            let wait = entry.value.wait.as_ref().map_or(at, |text| place(file, text.referenced));
+            places.push(StepPlaces { step: at, wait });
             let step = self.step(entry.value, steps.is_empty(), at);
             if steps.last().is_some_and(|before| is_no_more(&step, before)) {
                 let number = steps.len() + 1;
@@ -90,12 +107,12 @@ impl Reader<'_, '_> {
                      add somebody, be louder, or use repeat",
                     number - 1
                 );
-                self.notes.warning(at, message);
+                self.notes.warning(lint::STEP_ADDS_NOTHING, at, message);
             }
             steps.push(step);
         }
         let repeat = entry.repeat.map_or(0, |text| self.repeat(&text));
-        Policy { steps, repeat }
+        Ladder { policy: Policy { steps, repeat }, steps: places }
     }
 
     fn repeat(&mut self, text: &Text) -> u16 {

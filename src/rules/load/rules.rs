@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use super::policies::Ladder;
 use super::teams::{Known, each_once};
-use super::{Documents, Notes, Place, RULE, Registry, SEVERITY, place_of, times};
+use super::{Documents, Notes, Place, RULE, Registry, SEVERITY, lint, place_of, times};
 use crate::domain::{ChatId, OWN_SOURCE, Policy, Severity, Step};
 use crate::rules::document::{HeartbeatEntry, OneOrMany, RuleEntry, Text};
-use crate::rules::{CatchAll, HeartbeatRule, Matcher, Rule, SourceFile, matcher};
+use crate::rules::{CatchAll, HeartbeatRule, Matcher, Rule, RuleSpots, SourceFile, matcher};
 
 const TEMPLATE: &str = "alert";
 const REOPEN_WITHIN: SignedDuration = SignedDuration::from_mins(10);
@@ -17,14 +18,36 @@ const STALE_AFTER: SignedDuration = SignedDuration::from_hours(1);
 const STALE_AFTER_MIN: (SignedDuration, &str) = (SignedDuration::from_mins(1), "1m");
 const HEARTBEAT_MIN: (SignedDuration, &str) = (SignedDuration::from_secs(10), "10s");
 
-/// All rules in order, with the places of their names.
+/// A rule, and where its parts stand.
+pub(super) struct ReadRule<'a> {
+    /// Of its name.
+    pub(super) at: Place<'a>,
+    pub(super) rule: Rule,
+    /// Of its matchers, one for each.
+    pub(super) matchers: Vec<Place<'a>>,
+    /// Of its template's name, where it names one.
+    pub(super) template: Option<Place<'a>>,
+    /// The policy it names.
+    pub(super) policy: Option<String>,
+}
+
+impl ReadRule<'_> {
+    /// What outlives the text.
+    pub(super) fn kept(self) -> (Rule, RuleSpots) {
+        let template = self.template.map(Place::spot);
+        let spots = RuleSpots { name: self.at.spot(), template, policy: self.policy };
+        (self.rule, spots)
+    }
+}
+
+/// All rules in order.
 pub(super) fn load<'a>(
     documents: &mut Documents<'a>,
     known: &Known<'a>,
-    policies: &Registry<'a, Policy>,
+    policies: &Registry<'a, Ladder<'a>>,
     severities: &[Severity],
     notes: &mut Notes,
-) -> Vec<(Place<'a>, Rule)> {
+) -> Vec<ReadRule<'a>> {
     let mut names = Registry::new(RULE);
     let mut rules = Vec::new();
     for (file, document) in documents.iter_mut() {
@@ -36,10 +59,12 @@ pub(super) fn load<'a>(
                 let message = format!("the name {OWN_SOURCE:?} is taken by larkhorn's own alerts");
                 reader.notes.error(at, message);
             }
-            rules.push((at, reader.rule(entry, at)));
+            rules.push(reader.rule(entry, at));
         }
     }
-    if rules.is_empty() && notes.complete {
+    // They may be under a key that is misspelled.
+    let misread = notes.errors.iter().any(|error| error.code == "unknown-key");
+    if rules.is_empty() && notes.complete && !misread {
         let place = documents.first().map_or("", |(file, _)| file.path);
         let place = Place { path: place, line: 1, column: 1 };
         notes.error(place, "there is no rule; add one under rules: with a name, and a chat or notify");
@@ -75,13 +100,13 @@ pub(super) fn own(catch_all: &CatchAll) -> Rule {
 struct Reader<'r, 'a> {
     file: SourceFile<'a>,
     known: &'r Known<'a>,
-    policies: &'r Registry<'a, Policy>,
+    policies: &'r Registry<'a, Ladder<'a>>,
     severities: &'r [Severity],
     notes: &'r mut Notes,
 }
 
 impl<'a> Reader<'_, 'a> {
-    fn rule(&mut self, entry: RuleEntry, at: Place<'_>) -> Rule {
+    fn rule(&mut self, entry: RuleEntry, at: Place<'a>) -> ReadRule<'a> {
         let chat = entry.chat.map(OneOrMany::texts).unwrap_or_default();
         let notify = entry.notify.unwrap_or_default();
         if chat.is_empty() && notify.is_empty() && entry.policy.is_none() {
@@ -89,11 +114,13 @@ impl<'a> Reader<'_, 'a> {
                 format!("rule {:?} tells nobody; give it a chat, notify or a policy", entry.name.value);
             self.notes.error(at, message);
         }
-        Rule {
-            matchers: self.matchers(entry.matchers.map(OneOrMany::texts).unwrap_or_default()).into(),
+        let (matchers, places) = self.matchers(entry.matchers.map(OneOrMany::texts).unwrap_or_default());
+        let template = entry.template.as_ref().map(|name| place_of(&self.file, name));
+        let rule = Rule {
+            matchers: matchers.into(),
             chats: self.chats(&chat),
             policy: self.policy(entry.policy.as_ref(), &notify, &entry.name.value),
-            policy_name: entry.policy.map(|name| name.value),
+            policy_name: entry.policy.as_ref().map(|name| name.value.clone()),
             heartbeat: entry.heartbeat.map(|beat| self.heartbeat(beat)),
             pin: entry.pin,
             template: entry.template.map_or_else(|| TEMPLATE.to_owned(), |name| self.template(name)),
@@ -105,21 +132,26 @@ impl<'a> Reader<'_, 'a> {
             reopen_within: entry.reopen_within.map_or(REOPEN_WITHIN, |text| self.duration(&text)),
             continues: entry.continues,
             name: entry.name.value,
-        }
+        };
+        let policy = entry.policy.map(|name| name.value);
+        ReadRule { at, rule, matchers: places, template, policy }
     }
 
-    fn matchers(&mut self, texts: Vec<Text>) -> Vec<Matcher> {
-        let mut matchers = Vec::new();
+    fn matchers(&mut self, texts: Vec<Text>) -> (Vec<Matcher>, Vec<Place<'a>>) {
+        let (mut matchers, mut places) = (Vec::new(), Vec::new());
         for text in texts {
             match matcher::parse(&text.value) {
-                Ok(some) => matchers.extend(some),
+                Ok(some) => {
+                    matchers.extend(some);
+                    places.resize(matchers.len(), place_of(&self.file, &text));
+                }
                 Err(bad) => {
                     let place = self.inside(&text, bad.at);
                     self.notes.error(place, format!("bad matcher: {}", bad.message));
                 }
             }
         }
-        matchers
+        (matchers, places)
     }
 
     fn chats(&mut self, names: &[Text]) -> Vec<ChatId> {
@@ -140,7 +172,8 @@ impl<'a> Reader<'_, 'a> {
             let message = format!("rule {rule:?} has both notify and policy; keep one");
             self.notes.error(place, message);
         }
-        self.policies.find(&name.value, place, self.notes).cloned().unwrap_or_default()
+        let found = self.policies.find(&name.value, place, self.notes);
+        found.map(|ladder| ladder.policy.clone()).unwrap_or_default()
     }
 
     /// Silence is as loud as can be, unless the rule says otherwise: whoever
@@ -179,8 +212,9 @@ impl<'a> Reader<'_, 'a> {
             } else if name.value.is_empty() {
                 self.notes.error(place, "an empty label name");
             } else if name.value == "severity" {
-                self.notes
-                    .warning(place, "grouping by severity opens a second incident when an alert gets worse");
+                let message =
+                    "grouping by severity opens a second incident when an alert gets worse; leave it out";
+                self.notes.warning(lint::GROUPED_BY_SEVERITY, place, message);
             }
         }
         // Sorted, so that reordering the list keeps open incidents.

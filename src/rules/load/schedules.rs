@@ -94,7 +94,7 @@ impl Reader<'_, '_> {
         let layers = layers.collect();
         let overrides = entry.overrides.into_iter().flatten();
         let overrides = overrides.filter_map(|one| self.replacement(&one, &zone)).collect();
-        Schedule { zone, layers, overrides, place: at.finding("") }
+        Schedule { zone, layers, overrides, spot: at.spot() }
     }
 
     fn layer(&mut self, entry: LayerEntry, zone: &TimeZone, at: Place<'_>) -> Layer {
@@ -120,7 +120,7 @@ impl Reader<'_, '_> {
         let anchor = first(from.unwrap_or_default(), weekday) * DAY + minute;
         let mask = Mask::new(hours, days, calendar);
         let rotation = Rotation::new(anchor, rotate.period(), &mask);
-        Layer { zone, mask, rotation, who, begins: from.map(|_| anchor) }
+        Layer { zone, mask, rotation, who, begins: from.map(|_| anchor), spot: at.spot() }
     }
 
     fn who(&mut self, texts: Vec<Text>, at: Place<'_>) -> Vec<String> {

@@ -22,6 +22,11 @@ pub(in crate::rules) struct Calendar {
 }
 
 impl Calendar {
+    /// The last day it lists as off or on; `None` if it lists none.
+    pub(in crate::rules) fn last_listed(&self) -> Option<Day> {
+        self.closed.last().max(self.open.last()).copied()
+    }
+
     fn works(&self, day: Day) -> bool {
         self.open.contains(&day) || (self.days.contains(wall::weekday(day)) && !self.closed.contains(&day))
     }

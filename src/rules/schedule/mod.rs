@@ -33,9 +33,9 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(super) use mask::{Calendar, Mask};
 pub(super) use rotation::Rotation;
-pub(super) use wall::{DAY, Day, Minute, day, instant, minute_of, weekday};
+pub(super) use wall::{DAY, Day, Minute, date_of, day, day_of, instant, minute, minute_of, weekday};
 
-use super::finding::Finding;
+use super::finding::Spot;
 use crate::domain::Person;
 
 /// How far ahead the end of a shift is looked for.
@@ -93,12 +93,25 @@ pub(super) struct Layer {
     pub(super) who: Vec<String>,
     /// The layer is not there before.
     pub(super) begins: Option<Minute>,
+    /// Its place.
+    pub(super) spot: Spot,
 }
 
 impl Layer {
+    /// Whether it is not there yet.
+    pub(super) fn begins_after(&self, at: Timestamp) -> bool {
+        self.begins.is_some_and(|begins| minute(&self.zone, at) < begins)
+    }
+
+    /// Whether everybody's turn comes within so long, if no slot rests.
+    pub(super) fn deals_all_within(&self, span: SignedDuration) -> bool {
+        let turns = i64::try_from(self.who.len()).unwrap_or(i64::MAX);
+        self.rotation.period().saturating_mul(turns) <= span.as_mins()
+    }
+
     /// Who is on call by this layer, and up to when that is sure.
     fn at(&self, at: Timestamp) -> (Option<&str>, Timestamp) {
-        let minute = wall::minute(&self.zone, at);
+        let minute = minute(&self.zone, at);
         if let Some(begins) = self.begins.filter(|begins| minute < *begins) {
             return (None, instant(&self.zone, begins));
         }
@@ -130,8 +143,8 @@ pub(super) struct Schedule {
     pub(super) layers: Vec<Layer>,
     /// Later ones win.
     pub(super) overrides: Vec<Override>,
-    /// The place of its name, without a message.
-    pub(super) place: Finding,
+    /// The place of its name.
+    pub(super) spot: Spot,
 }
 
 /// Who is on call, and why they; `None` in a gap.

@@ -58,6 +58,11 @@ impl Rotation {
         Self { anchor, period, active, differences }
     }
 
+    /// Length of a slot in minutes.
+    pub(super) fn period(&self) -> Minute {
+        self.period
+    }
+
     /// The slot of a minute, and the minute its successor begins.
     pub(super) fn slot(&self, minute: Minute) -> (i64, Minute) {
         let slot = (minute - self.anchor).div_euclid(self.period);

@@ -40,6 +40,11 @@ pub(in crate::rules) fn day(date: Date) -> Day {
     date.duration_since(EPOCH).as_hours() / 24
 }
 
+/// The date of a day.
+pub(in crate::rules) fn date_of(day: Day) -> Option<Date> {
+    EPOCH.checked_add(SignedDuration::from_hours(day.checked_mul(24)?)).ok()
+}
+
 /// Its day of the week.
 pub(in crate::rules) fn weekday(day: Day) -> Weekday {
     let offset = i8::try_from(day.rem_euclid(7)).unwrap_or_default();

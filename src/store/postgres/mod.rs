@@ -101,6 +101,19 @@ impl PostgresStore {
     }
 }
 
+/// Looks whether a database could be used, without changing anything in it; what it
+/// is. Blocks.
+///
+/// # Errors
+///
+/// Why it could not.
+pub fn probe(url: &SecretString, password: Option<&SecretString>) -> Result<String, StoreError> {
+    let address = Address::parse(url, password)?;
+    let session = address.connect()?;
+    let version = schema::server_version(&session).map_err(|error| address.named(error))?;
+    Ok(format!("{} is PostgreSQL {version} and takes writes", address.name()))
+}
+
 impl Backend for Postgres {
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where

@@ -22,11 +22,14 @@ const MIGRATIONS: [(i64, i64, &str); 1] = [(1, 1, include_str!("migrations/0001_
 /// The version that this release reads and writes.
 const LATEST: i64 = 1;
 
+/// The oldest server that will do.
+const OLDEST_SERVER: i64 = 14;
+
 /// Brings the database to [`LATEST`], or refuses it untouched.
 pub(super) fn migrate(address: &Address, session: &Session) -> Result<(), StoreError> {
     let db: &dyn Db = session;
     let migrated = session.alone(|session| {
-        refuse_old_server(db)?;
+        server_version(db)?;
         session.execute(
             "CREATE TABLE IF NOT EXISTS larkhorn_schema (version BIGINT NOT NULL, works_from BIGINT NOT NULL)",
         )?;
@@ -56,10 +59,11 @@ pub(super) fn migrate(address: &Address, session: &Session) -> Result<(), StoreE
     migrated.map_err(|error| address.named(error))
 }
 
-fn refuse_old_server(db: &dyn Db) -> Result<(), StoreError> {
-    let number = db.number("SELECT current_setting('server_version_num')::bigint", values![])?;
-    if number >= 140_000 {
-        return Ok(());
+/// The server's version, such as 15, unless it is too old.
+pub(super) fn server_version(db: &dyn Db) -> Result<i64, StoreError> {
+    let version = db.number("SELECT current_setting('server_version_num')::bigint / 10000", values![])?;
+    if version >= OLDEST_SERVER {
+        return Ok(version);
     }
-    Err(StoreError::Unavailable(format!("this is PostgreSQL {}; 14 or later is needed", number / 10_000)))
+    Err(StoreError::Unavailable(format!("this is PostgreSQL {version}; {OLDEST_SERVER} or later is needed")))
 }

@@ -45,6 +45,46 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.join(name))
 }
 
+/// What is known of a file that was only looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Nobody uses it, and it can be written.
+    Writable,
+    /// There is no such file yet, and it can be made.
+    New,
+    /// A running larkhorn uses it.
+    InUse,
+}
+
+/// Looks whether a store could be opened, without opening it: nothing is made
+/// or changed but the lock file, which is let go of at once.
+///
+/// # Errors
+///
+/// Why it could not.
+pub fn probe(path: &Path) -> Result<Probe, StoreError> {
+    let path = resolve(path)?;
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let exists = path.exists();
+    if exists {
+        let opened = OpenOptions::new().write(true).open(&path);
+        opened.map_err(|e| refused(&path, format_args!("it cannot be written: {e}")))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let used = match File::open(&name) {
+        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+        Err(_) => false,
+    };
+    if used {
+        return Ok(Probe::InUse);
+    }
+    // The log and its index are made beside the file.
+    tempfile::tempfile_in(folder)
+        .map_err(|e| refused(&path, format_args!("folder {} cannot be written: {e}", folder.display())))?;
+    Ok(if exists { Probe::Writable } else { Probe::New })
+}
+
 /// Takes the file for this process.
 pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
     let mut name = path.as_os_str().to_owned();

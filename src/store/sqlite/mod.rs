@@ -23,6 +23,7 @@ use super::{Attendance, Holder, InboxId, NewDelivery, SqlStore, StoreError};
 
 pub use super::sql::Retention;
 pub use backup::backup;
+pub use file::{Probe, probe};
 
 mod backup;
 mod checkpoint;

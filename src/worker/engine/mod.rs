@@ -13,6 +13,7 @@ mod listings;
 mod opening;
 mod own;
 mod parcel;
+mod preview;
 mod reconcile;
 mod run;
 mod self_alarm;
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 use self::desk::Desk;
 pub use self::own::Alarm;
 use self::parcel::Parcel;
+pub use self::preview::{Foreseen, ForeseenStep, Preview, preview};
 pub use self::storms::Answered;
 use crate::alertmanager;
 use crate::domain::{
