@@ -11,6 +11,9 @@ use crate::rules::{Matcher, Rule};
 
 /// Pairs of rules compared at most. Enough for two thousand rules.
 const PAIRS_MAX: usize = 2_000_000;
+/// Expressions tried on examples at most: they are what takes time, and a server
+/// that starts waits for it.
+const TRIALS_MAX: usize = 200_000;
 /// A value that no expression asks for by itself.
 const ODD: &str = "\u{e000}larkhorn";
 
@@ -30,7 +33,7 @@ pub(super) fn look(rules: &[ReadRule<'_>], notes: &mut Notes) {
     let mut languages = Languages::default();
     let mut owners: Vec<&Rule> = Vec::new();
     let mut wall: Option<&Rule> = None;
-    let mut pairs = 0;
+    let (mut pairs, mut trials) = (0, 0);
     for ReadRule { at, rule, .. } in rules {
         let demands = demands(rule);
         if let Some(label) = contradiction(&demands, &mut languages) {
@@ -53,7 +56,7 @@ pub(super) fn look(rules: &[ReadRule<'_>], notes: &mut Notes) {
         let owner = if pairs > PAIRS_MAX {
             None
         } else {
-            owners.iter().find(|earlier| takes_all(earlier, &demands, &mut languages))
+            owners.iter().find(|earlier| takes_all(earlier, &demands, &mut languages, &mut trials))
         };
         if let Some(owner) = owner {
             let message = format!(
@@ -113,7 +116,7 @@ fn contradiction<'a>(demands: &Demands<'a>, languages: &mut Languages) -> Option
 }
 
 /// Whether it is certain that a rule matches everything that passes the demands.
-fn takes_all(rule: &Rule, demands: &Demands<'_>, languages: &mut Languages) -> bool {
+fn takes_all(rule: &Rule, demands: &Demands<'_>, languages: &mut Languages, trials: &mut usize) -> bool {
     // The cheap questions of all matchers before the dear ones of any: an example
     // settles most.
     let refuted = |matcher: &Matcher| match demands.get(matcher.name()) {
@@ -121,7 +124,13 @@ fn takes_all(rule: &Rule, demands: &Demands<'_>, languages: &mut Languages) -> b
         Some(Values::Passing(_, examples)) => examples.iter().any(|text| !matcher.matches(text)),
         None => !matcher.matches("") || !matcher.matches(ODD),
     };
-    if rule.matchers.iter().any(refuted) {
+    let (plain, expressions): (Vec<&Matcher>, Vec<&Matcher>) =
+        rule.matchers.iter().partition(|matcher| matcher.pattern().words().is_some());
+    if plain.into_iter().any(refuted) {
+        return false;
+    }
+    *trials += expressions.len();
+    if *trials > TRIALS_MAX || expressions.into_iter().any(refuted) {
         return false;
     }
     let mut dear: Vec<(&Matcher, &[&Matcher])> = Vec::new();
