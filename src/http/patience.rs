@@ -30,7 +30,7 @@ use tokio::time::{Instant, Sleep};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a sender may take for the head of a request. A little more than the
 /// web server allows for the first one, which it answers 408.
-const HEAD: Duration = Duration::from_millis(8_500);
+const HEAD: Duration = Duration::from_millis(7_500);
 /// How long a reader may let an answer wait.
 const WRITE: Duration = Duration::from_secs(30);
 

@@ -15,7 +15,7 @@ use super::patience::{self, Patient};
 use super::{State, configure};
 
 /// How long a sender may take for the head of the first request on a connection.
-const HEAD: Duration = Duration::from_secs(8);
+const HEAD: Duration = Duration::from_secs(7);
 /// How long a closing connection is listened to, so that the answer is not lost by a reset.
 const LINGER: Duration = Duration::from_secs(1);
 /// How long a stop waits for requests that are being answered, in seconds.

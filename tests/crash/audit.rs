@@ -24,7 +24,7 @@ use crate::pager::CANARY;
 const PHONE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 /// A call that the pager gave up on may still arrive so much later at a fake
 /// Feishu that shares the machine with everything else. The pause counts from the giving up.
-const STRAGGLING: SignedDuration = SignedDuration::from_secs(1);
+const STRAGGLING: SignedDuration = SignedDuration::from_secs(2);
 /// A call that was under way when an answer was committed arrives within so long.
 const IN_FLIGHT: Duration = Duration::from_millis(1_500);
 

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(3);
 /// Of a hundred alerts so many page by phone.
 const CRITICAL_PERCENT: u64 = 40;
 /// Of a hundred turns so many resolve an older alert.
-const RESOLVE_PERCENT: u64 = 30;
+const RESOLVE_PERCENT: u64 = 42;
 
 /// One alert group and what its sender and its responders know of it.
 #[derive(Debug, Clone, Default)]
