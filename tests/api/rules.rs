@@ -49,7 +49,8 @@ fn assert_says(path: &Path, extension: &str, said: &str) {
 #[test]
 fn shipped_rules_load_without_a_word() {
     let base = folder("");
-    for path in entries(&folder("rules")) {
+    // A folder beneath them holds their tests; it is not read with them.
+    for path in entries(&folder("rules")).into_iter().filter(|path| path.is_file()) {
         let (_, warnings) = load(&read(&base, &path)).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
         assert_eq!(lines(&warnings), "");
     }

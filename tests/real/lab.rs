@@ -1,4 +1,4 @@
-//! The examples that `--help` prints run as printed.
+//! The examples that the help of the commands of the rule lab prints run as printed.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -10,7 +10,8 @@ use crate::patience::eventually;
 use crate::phones::{MARA, Phones};
 use crate::ports::free_address;
 
-const COMMANDS: [&str; 5] = ["check", "explain", "oncall", "schema", "doctor"];
+/// Whose examples are run here.
+pub(crate) const COMMANDS: [&str; 5] = ["check", "explain", "oncall", "schema", "doctor"];
 const SCHEDULE: &str = "schedules:\n  db: {timezone: Asia/Shanghai, layers: [{rotate: weekly, at: \"mon 10:00\", who: [lin, mara]}]}\n";
 const PAYLOAD: &str = include_str!("../payloads/am-0.33_single-firing.json");
 

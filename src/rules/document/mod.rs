@@ -25,7 +25,7 @@ pub(super) use entries::{
 };
 pub(super) use schema::schema;
 
-use super::finding::{Finding, Place};
+use super::finding::{Finding, Place, unknown};
 
 /// Text with its place.
 pub(super) type Text = Spanned<String>;
@@ -184,6 +184,8 @@ fn code(error: &Error) -> &'static str {
     );
     if wrong_type {
         "wrong-type"
+    } else if matches!(error, Error::SerdeUnknownField { .. }) {
+        "unknown-key"
     } else if matches!(error, Error::SerdeMissingField { .. }) {
         "missing-key"
     } else if matches!(error, Error::DuplicateMappingKey { .. }) {
@@ -195,6 +197,9 @@ fn code(error: &Error) -> &'static str {
 
 /// The reader's message in the words of a rules file.
 fn explain(error: &Error) -> String {
+    if let Error::SerdeUnknownField { field, expected, .. } = error {
+        return unknown("key", "keys", field, expected.iter().copied());
+    }
     if let Error::SerdeMissingField { field, .. } = error {
         return format!("the key {field:?} is missing here");
     }

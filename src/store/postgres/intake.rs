@@ -3,6 +3,7 @@
 //! Appending to the inbox decides nothing, so it waits for nobody who does.
 
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,7 +44,7 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn start(address: Address) -> Result<Self, StoreError> {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let line = Line { address, session: None, tried_at: None };
+        let line = Line { address, session: None, failed: None };
         let worker = Worker { line, queue: receiver };
         let thread = Builder::new()
             .name("store-intake".to_owned())
@@ -98,6 +99,7 @@ impl Worker {
 
 fn keep(line: &mut Line, batch: Vec<Waiting>) {
     let deliveries: Vec<&NewDelivery> = batch.iter().map(|waiting| &waiting.delivery).collect();
+    let began = Instant::now();
     let kept = line.session().and_then(|session| append(session, &deliveries));
     let kept = kept.map_err(|error| line.address.named(error));
     match kept {
@@ -108,7 +110,7 @@ fn keep(line: &mut Line, batch: Vec<Waiting>) {
         }
         Err(error) => {
             tracing::error!(webhooks = batch.len(), "they could not be kept: {error}");
-            line.hang_up();
+            line.hang_up(began);
             let why = error.to_string();
             for waiting in batch {
                 answer(waiting.caller, Err(StoreError::Unavailable(why.clone())));

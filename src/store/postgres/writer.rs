@@ -12,7 +12,7 @@
 //!   [`StoreError::Unavailable`], and the next batch begins with a new connection. Whether it
 //!   was committed all the same is then not known.
 //! * While the database cannot be reached, commands fail at once; it is tried again
-//!   every [`PAUSE`].
+//!   every [`PAUSE`], or after as long as the last attempt has taken in vain.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -31,6 +31,8 @@ use crate::store::sql::commands::{BATCH, Batch, Command, Commands};
 
 /// Between two attempts to reach the database.
 const PAUSE: Duration = Duration::from_millis(250);
+/// What takes longer to fail hangs: the server did not even refuse.
+const HANGS: Duration = Duration::from_secs(2);
 /// How long a caller waits in any case.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -49,7 +51,7 @@ impl Writer {
         holder: Arc<AtomicI64>,
     ) -> Result<Self, StoreError> {
         let (commands, receiver) = Commands::queue();
-        let line = Line { address, session: Some(session), tried_at: None };
+        let line = Line { address, session: Some(session), failed: None };
         let worker = Worker { line, commands: receiver, holder };
         let thread = Builder::new()
             .name("store-writer".to_owned())
@@ -85,8 +87,8 @@ impl Drop for Writer {
 pub(super) struct Line {
     pub(super) address: Address,
     pub(super) session: Option<Session>,
-    /// When connecting failed last.
-    pub(super) tried_at: Option<Instant>,
+    /// When it failed last, and until then it is not tried again.
+    pub(super) failed: Option<(Instant, Duration)>,
 }
 
 impl Line {
@@ -96,18 +98,19 @@ impl Line {
             self.session = None;
         }
         if self.session.is_none() {
-            if self.tried_at.is_some_and(|at| at.elapsed() < PAUSE) {
+            if self.failed.is_some_and(|(at, pause)| at.elapsed() < pause) {
                 return Err(self.address.unavailable("it cannot be reached; it is tried again"));
             }
+            let began = Instant::now();
             match self.address.connect() {
                 Ok(session) => {
-                    if self.tried_at.take().is_some() {
+                    if self.failed.take().is_some() {
                         tracing::info!(database = self.address.name(), "the database is back");
                     }
                     self.session = Some(session);
                 }
                 Err(error) => {
-                    self.tried_at = Some(Instant::now());
+                    self.fail(began);
                     return Err(error);
                 }
             }
@@ -115,9 +118,16 @@ impl Line {
         self.session.as_ref().ok_or_else(|| self.address.unavailable("it cannot be reached"))
     }
 
-    /// Gives the connection up: what became of its transaction is not known.
-    pub(super) fn hang_up(&mut self) {
-        self.session = None;
+    /// Gives the connection up, since what began then failed: what became of it is not known.
+    pub(super) fn hang_up(&mut self, began: Instant) {
+        if self.session.take().is_some() && began.elapsed() > HANGS {
+            self.fail(began);
+        }
+    }
+
+    /// One that hangs is not waited for by everybody who comes, one after the other.
+    fn fail(&mut self, began: Instant) {
+        self.failed = Some((Instant::now(), began.elapsed().max(PAUSE)));
     }
 }
 
@@ -131,10 +141,11 @@ impl Worker {
     fn work(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         while self.commands.blocking_recv_many(&mut batch, BATCH) > 0 {
+            let began = Instant::now();
             let lost = self.transact(&mut batch).err().map(|error| error.to_string());
             if let Some(reason) = &lost {
                 tracing::error!(commands = batch.len(), "a transaction was lost: {reason}");
-                self.line.hang_up();
+                self.line.hang_up(began);
             }
             for command in batch.drain(..) {
                 command.answer(lost.as_deref());
