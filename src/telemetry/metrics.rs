@@ -316,13 +316,6 @@ impl Inner {
             "People that may still be called or texted this month, the reserve included",
             self.budgets.clone(),
         );
-        r.register("replicas", "Processes that share the store", self.replicas.clone());
-        r.register(
-            "leads",
-            "Whether this process works off webhooks and deadlines for all that share the store",
-            self.leads.clone(),
-        );
-        r.register("store_bytes", "Room that the store takes, in bytes", self.store_bytes.clone());
         r.register(
             "people_unknown",
             "People of the rules whose e-mail address or mobile number Feishu does not know",
@@ -340,6 +333,18 @@ impl Inner {
         );
         r.register("alerts_unmatched", "Alerts that no rule owns", self.alerts_unmatched.clone());
         r.register("build", "The running program", Info::new([("version", version.to_owned())]));
+        self.register_store();
+    }
+
+    fn register_store(&mut self) {
+        let r = &mut self.registry;
+        r.register("replicas", "Processes that share the store", self.replicas.clone());
+        r.register(
+            "leads",
+            "Whether this process works off webhooks and deadlines for all that share the store",
+            self.leads.clone(),
+        );
+        r.register("store_bytes", "Room that the store takes, in bytes", self.store_bytes.clone());
     }
 }
 

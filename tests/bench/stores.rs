@@ -177,12 +177,11 @@ fn recovery() {
             pager.post(&request(&body("Burning", "info", n * 1_000, 1_000)));
         }
         let open = "SELECT count(*) FROM incidents WHERE resolved_at IS NULL";
-        match &url {
-            None => pager.wait_for(open, i64::try_from(OPEN).unwrap(), PATIENCE),
-            Some(_) => {
-                let open = format!("SET search_path TO recovery; {open}");
-                wait(|| cluster.psql(&open) == OPEN.to_string());
-            }
+        if url.is_none() {
+            pager.wait_for(open, i64::try_from(OPEN).unwrap(), PATIENCE);
+        } else {
+            let open = format!("SET search_path TO recovery; {open}");
+            wait(|| cluster.psql(&open) == OPEN.to_string());
         }
         let began = pager.start_again();
         fake.buzzes.lock().unwrap()[0] = None;

@@ -153,7 +153,7 @@ fn shown(lane: &Lane, groups: usize) -> Vec<Shown> {
 fn look_at_calls(lane: &Lane, n: usize, group: &Group, calls: &[Call], found: &mut Findings) {
     let answered = [group.acknowledged, group.resolved].into_iter().flatten().min();
     if let Some(answered) = answered {
-        let last = lane.wall_clock_of(answered + IN_FLIGHT);
+        let last = lane.wall_clock_of(answered + IN_FLIGHT + lane.leaderless);
         for Call { person, urgent, at, .. } in calls.iter().filter(|call| call.at > last) {
             let what =
                 format!("{person} was buzzed ({urgent:?}) about {} at {at}, answered by {last}", word(n));

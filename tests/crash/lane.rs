@@ -40,6 +40,8 @@ pub(crate) struct Lane {
     pub(crate) load: Load,
     pub(crate) dice: Dice,
     pub(crate) clock: Option<Clockwork>,
+    /// How long what was accepted may wait for somebody to lead, and be decided about.
+    pub(crate) leaderless: Duration,
     /// When something else ended that pagers need.
     pub(crate) ends: Vec<Instant>,
     /// Incidents that were looked at when they were over.
@@ -91,6 +93,7 @@ impl Lane {
             load,
             dice: Dice::new(seed),
             clock,
+            leaderless: Duration::ZERO,
             ends: Vec::new(),
             over: Mutex::default(),
             now: (Instant::now(), SystemClock.now()),

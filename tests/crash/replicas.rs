@@ -27,7 +27,10 @@ fn lane(two_servers: bool, seed: u64, rate: u32) -> Lane {
     let clock = Clockwork::of_rate(rate);
     let servers = if two_servers { Servers::two(clock.env()) } else { Servers::one(clock.env()) };
     let backend = Backend::Postgres { servers, replicas: REPLICAS, by_way_of: None };
-    Lane::new(backend, seed, Some(clock))
+    let leaderless = clock.shortened(LEADERLESS);
+    let mut lane = Lane::new(backend, seed, Some(clock));
+    lane.leaderless = leaderless;
+    lane
 }
 
 #[tokio::test(flavor = "multi_thread")]
