@@ -1,5 +1,5 @@
 //! Decodes what senders post: bytes in, [`Alert`]s and a [`GroupHeader`] out;
-//! and composes bodies where there is no sender ([`compose`], [`recovered`]).
+//! and composes bodies where there is no sender ([`compose()`], [`recovered`]).
 //!
 //! Three formats are understood: Alertmanager's webhook, Grafana's (9 to 13),
 //! which repeats Alertmanager's fields and adds its own, and Grafana's legacy

@@ -284,7 +284,7 @@ pub trait Store: Send + Sync + 'static {
     /// Pins of a place.
     async fn pins(&self, to: Destination) -> Result<Pins, StoreError>;
 
-    /// Puts a [`Job::Pin`] into the outbox for every place whose shown pins
+    /// Puts a [`Job::Pin`](crate::domain::Job::Pin) into the outbox for every place whose shown pins
     /// differ from the wanted ones; how many. Called at start.
     async fn reconcile_pins(&self, now: Timestamp) -> Result<u64, StoreError>;
 

@@ -1,7 +1,7 @@
 //! The keys of a rules file, each with what it is for.
 //!
 //! Editors read the same descriptions: the JSON Schema is made from these types
-//! (see [`super::schema`]), so a key that is read is a key that is described.
+//! (see [`super::schema()`]), so a key that is read is a key that is described.
 
 use std::collections::BTreeMap;
 
@@ -313,7 +313,7 @@ pub(in crate::rules) struct RuleEntry {
     pub(in crate::rules) heartbeat: Option<HeartbeatEntry>,
     /// Whether to pin. Left out: as the severity says.
     pub(in crate::rules) pin: Option<bool>,
-    /// The card's template, templates/<locale>/<name>.hbs.
+    /// The card's template, templates/LOCALE/NAME.hbs.
     #[schemars(with = "Option<Scalar>")]
     pub(in crate::rules) template: Option<Text>,
     /// Labels whose values make one incident. Left out: the sender's groups.

@@ -2,7 +2,7 @@
 //! every one that is missing and every value of the wrong kind.
 //!
 //! The typed reading of a file ends at its first mistake. This one goes on: it
-//! compares the bare YAML with the [schema](super::schema), which is made from
+//! compares the bare YAML with the [schema](super::schema()), which is made from
 //! the same types, so both want the same.
 
 use std::fmt;
