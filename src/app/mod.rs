@@ -13,6 +13,7 @@
 //! and what came over the long connection is answered. What is
 //! left is in the store.
 
+mod clients;
 mod clock;
 mod conversation;
 mod counted;
@@ -37,6 +38,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use clients::{connect, connect_alertmanager, watcher};
 use counted::Counted;
 
 pub use clock::{StoreClock, SystemClock};
@@ -50,14 +52,13 @@ use crate::alertmanager;
 use crate::domain::Clock;
 use crate::feishu::callbacks::Callbacks;
 use crate::feishu::listening::Listener;
-use crate::feishu::{Cards, Client, ClientConfig};
+use crate::feishu::{Cards, Client};
 use crate::http;
 use crate::rules::RuleSet;
 use crate::settings::{Events, Settings};
 use crate::store::Store;
 use crate::store::postgres::Wake;
 use crate::telemetry::{Metrics, Refusals, Tap};
-use crate::wire;
 use crate::worker::courier::{Courier, Reach};
 use crate::worker::engine::Engine;
 use crate::worker::long_connection::{Line, LongConnection};
@@ -67,10 +68,6 @@ use crate::worker::roll_call::RollCall;
 use crate::worker::self_check::{SelfCheck, Watcher};
 use crate::worker::sinks::Sinks;
 
-/// For a whole call to Feishu or Alertmanager, in seconds. Shorter than a job's lease.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// For connecting to either.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a stop waits for the engine and the courier.
 const DRAIN: Duration = Duration::from_secs(9);
 
@@ -358,40 +355,6 @@ fn callbacks(settings: &Settings) -> Option<Callbacks> {
     let feishu = &settings.feishu;
     (feishu.events == Events::Http)
         .then(|| Callbacks::new(feishu.verification_token.clone(), feishu.encrypt_key.clone()))
-}
-
-/// A client to the Feishu of the settings.
-fn connect(settings: &Settings, counted: Counted) -> anyhow::Result<Client> {
-    let credentials = settings.feishu_required()?;
-    let config = ClientConfig {
-        base_url: settings.feishu.base_url.clone(),
-        app_id: credentials.app_id,
-        app_secret: credentials.app_secret,
-        timeout: CALL_TIMEOUT,
-        connect_timeout: CONNECT_TIMEOUT,
-    };
-    Ok(Client::new(config, Arc::new(counted))?)
-}
-
-/// The outside watcher of the settings, if they name one.
-fn watcher(settings: &Settings) -> anyhow::Result<Option<Watcher>> {
-    use secrecy::ExposeSecret;
-    let Some(url) = &settings.heartbeat_url else { return Ok(None) };
-    let http = wire::client(CALL_TIMEOUT, CONNECT_TIMEOUT).map_err(anyhow::Error::msg)?;
-    let watcher = Watcher::new(http, url.expose_secret());
-    Ok(Some(watcher.context("self_check.heartbeat_url is not an http or https address")?))
-}
-
-/// A client to the Alertmanager of the settings, if they name one.
-fn connect_alertmanager(settings: &Settings) -> anyhow::Result<Option<alertmanager::Client>> {
-    let Some(url) = settings.alertmanager_url.clone() else { return Ok(None) };
-    let config = alertmanager::ClientConfig {
-        url,
-        bearer_token: None,
-        timeout: CALL_TIMEOUT,
-        connect_timeout: CONNECT_TIMEOUT,
-    };
-    Ok(Some(alertmanager::Client::new(&config)?))
 }
 
 /// Two HTTP workers do: the work of a request is a few microseconds and a wait for the disk.
