@@ -26,7 +26,8 @@ const PHONE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 /// Feishu that shares the machine with everything else. The pause counts from the giving up.
 const STRAGGLING: SignedDuration = SignedDuration::from_secs(2);
 /// A call that was under way when an answer was committed arrives within so long.
-const IN_FLIGHT: Duration = Duration::from_millis(1_500);
+/// The calls of several scenarios share two cores.
+const IN_FLIGHT: Duration = Duration::from_secs(4);
 
 /// What was found so far.
 #[derive(Debug, Default, Clone)]

@@ -22,6 +22,8 @@ const LIFE_MAX_MS: u64 = 300;
 const LOOK_EVERY: usize = 10;
 /// How long after its leader is gone the others may do without one, by their own clock.
 const LEADERLESS: Duration = Duration::from_secs(10);
+/// For a machine that is busy with other scenarios.
+const SLACK: Duration = Duration::from_secs(5);
 
 fn lane(two_servers: bool, seed: u64, rate: u32) -> Lane {
     let clock = Clockwork::of_rate(rate);
@@ -125,7 +127,7 @@ async fn a_replica_is_cut_off_from_the_database() {
     link.stall();
     let began = Instant::now();
     while !lane.leads(1).await {
-        assert!(began.elapsed() < LEADERLESS, "nobody leads");
+        assert!(began.elapsed() < LEADERLESS + SLACK, "nobody leads");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let took_over = began.elapsed();
