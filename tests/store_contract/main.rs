@@ -14,6 +14,7 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use larkhorn::store::postgres::{Options, PostgresStore, Wake};
 use larkhorn::store::sqlite::{Retention, SqliteStore};
@@ -54,7 +55,19 @@ impl SqliteFile {
 
 impl Database for SqliteFile {
     fn open(&self) -> Box<dyn Store> {
-        Box::new(SqliteStore::open(&self.0.path().join("larkhorn.db"), Retention::default()).unwrap())
+        let path = self.0.path().join("larkhorn.db");
+        let began = Instant::now();
+        loop {
+            match SqliteStore::open(&path, Retention::default()) {
+                Ok(store) => return Box::new(store),
+                // A program that another test starts shares our locks until it is itself.
+                Err(error) => assert!(
+                    error.to_string().contains("in use") && began.elapsed() < Duration::from_secs(20),
+                    "{error}"
+                ),
+            }
+            std::thread::yield_now();
+        }
     }
 }
 
