@@ -13,22 +13,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::output::{complain, say};
+use super::output::{Format, complain, say};
 use super::table::width;
 use crate::app::{RuleFiles, SystemClock, TemplateSource};
 use crate::domain::Clock;
 use crate::rules::{Finding, LINTS, RuleSet};
 use crate::settings::{Settings, SettingsError};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
 
 const EXAMPLES: &str = "Examples:
   larkhorn check rules

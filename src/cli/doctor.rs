@@ -4,21 +4,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::output::{complain, say};
+use super::output::{Format, complain, say};
 use super::table::padded;
 use super::when::span;
 use crate::app::{self, Asked, Check, CheckState, Click, SystemClock};
 use crate::settings::Settings;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
 
 const EXAMPLES: &str = "Examples:
   larkhorn doctor

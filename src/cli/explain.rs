@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::output::{complain, say, say_all};
+use super::output::{Format, complain, say, say_all};
 use super::table::aligned;
 use super::when::{When, offset, shown};
 use crate::app::{SystemClock, read_rules};
@@ -25,12 +24,6 @@ use crate::rules::{Origin, RuleSet};
 use crate::settings::Settings;
 use crate::sources::{self, Hint};
 use crate::worker::engine::{self, Foreseen, Preview};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
 
 const EXAMPLES: &str = "Examples:
   larkhorn explain alertname=DiskFull team=db severity=page

@@ -7,6 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+/// How a result is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
 /// Prints a line of the result. A reader that has gone away is no reason to fail.
 pub(super) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
@@ -30,9 +37,7 @@ pub(super) fn say_all(lines: &[String]) {
 
 /// Prints a result that ends its lines itself.
 pub(super) fn write(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    drop(written);
+    pour(text.as_bytes());
 }
 
 /// Prints a line about what went wrong.

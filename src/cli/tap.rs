@@ -4,13 +4,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::incidents::{facts, word};
-use super::output::{Paint, Tone, printable, say};
+use super::output::{Format, Paint, Tone, printable, say};
 use super::server::{self, Server};
 use crate::settings::{Settings, SettingsError};
 
@@ -26,12 +25,6 @@ What happens while nobody watches is not shown; `larkhorn incidents show` tells 
 Examples:
   larkhorn tap
   larkhorn tap --count 1 -o json";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = MORE)]

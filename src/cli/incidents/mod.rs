@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::output::{Paint, complain, printable, say};
+use super::output::{Format, Paint, complain, printable, say};
 use super::server::{self, Server};
 use crate::settings::{Settings, SettingsError};
 
@@ -23,12 +23,6 @@ Examples:
   larkhorn incidents escalate INC-1 --by lin
   larkhorn incidents resolve INC-1 --by lin
   larkhorn incidents list -o json";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum State {

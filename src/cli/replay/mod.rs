@@ -12,11 +12,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::instants;
-use super::output::{Paint, say};
+use super::output::{Format, Paint, say};
 use super::scene::Scene;
 use crate::app::rehearsal::{Cue, Curtain, Happens, Told};
 use crate::app::{self, SystemClock};
@@ -37,12 +36,6 @@ Examples:
 
 /// Webhooks read at a time, and bytes of their bodies.
 const PAGE: (usize, usize) = (256, 16 << 20);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = MORE)]

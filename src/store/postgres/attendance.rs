@@ -30,8 +30,7 @@ pub(super) fn attend(db: &dyn Db, name: &str, holder: &AtomicI64) -> Result<Atte
          WHERE seen_at < clock_timestamp() - CAST(?1 AS BIGINT) * INTERVAL '1 millisecond'",
         values![lapses],
     )?;
-    let living = db.all("SELECT id FROM replicas ORDER BY id", values![], |row| row.int(0).map(Holder))?;
-    let freed = outbox::void_leases_of_others(db, &living)?;
+    let (living, freed) = free(db)?;
     if buried > 0 || freed > 0 {
         tracing::warn!(gone = buried, jobs = freed, "other replicas are gone; their jobs are given out anew");
     }
@@ -44,10 +43,12 @@ pub(super) fn attend(db: &dyn Db, name: &str, holder: &AtomicI64) -> Result<Atte
 /// Says that this process is gone.
 pub(super) fn leave(db: &dyn Db, holder: i64) -> Result<(), StoreError> {
     db.run("DELETE FROM replicas WHERE id = ?1", values![holder])?;
-    db.run(
-        "UPDATE outbox SET lease_until = NULL, interrupted = 1
-         WHERE lease_until IS NOT NULL AND holder = ?1",
-        values![holder],
-    )?;
-    Ok(())
+    free(db).map(drop)
+}
+
+/// Ends the leases of whoever is not there; who is, oldest first, and how many leases that were.
+fn free(db: &dyn Db) -> Result<(Vec<Holder>, u64), StoreError> {
+    let living = db.all("SELECT id FROM replicas ORDER BY id", values![], |row| row.int(0).map(Holder))?;
+    let freed = outbox::void_leases_of_others(db, &living)?;
+    Ok((living, freed))
 }

@@ -152,12 +152,6 @@ pub(super) fn check(db: &dyn Db, ticket: Ticket) -> Result<(), StoreError> {
     if held { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-/// Ends all leases: their holders died with the process before this one.
-pub(in crate::store) fn void_leases(db: &dyn Db) -> Result<(), StoreError> {
-    db.run("UPDATE outbox SET lease_until = NULL, interrupted = 1 WHERE lease_until IS NOT NULL", values![])?;
-    Ok(())
-}
-
 /// Ends the leases of whoever is not among the living; how many.
 pub(in crate::store) fn void_leases_of_others(db: &dyn Db, living: &[Holder]) -> Result<u64, StoreError> {
     let living: Vec<String> = living.iter().map(|holder| holder.0.to_string()).collect();

@@ -62,7 +62,8 @@ impl SqliteStore {
         let lock = file::lock(&path)?;
         let conn = file::writer(&path, &lock)?;
         let name: Arc<str> = path.to_string_lossy().into();
-        outbox::void_leases(&conn).map_err(|error| error.at(&name))?;
+        // Their holders died with the process before this one.
+        outbox::void_leases_of_others(&conn, &[]).map_err(|error| error.at(&name))?;
         let checkpointer = checkpoint::Checkpointer::start(file::checkpointer(&path)?)?;
         let writer = Writer::start(conn, lock, name, checkpointer)?;
         Ok(Self::over(Sqlite { writer, readers: Readers::new(&path) }, retention))
