@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::columns::width;
 use super::output::{Format, complain, say};
-use super::table::width;
 use crate::app::{RuleFiles, SystemClock, TemplateSource};
 use crate::domain::Clock;
 use crate::rules::{Finding, LINTS, RuleSet};

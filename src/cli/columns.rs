@@ -34,6 +34,22 @@ impl Cell {
     }
 }
 
+/// How many cells of a terminal a text takes.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A text with spaces behind it up to that width.
+pub(super) fn padded(text: &str, to: usize) -> String {
+    format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
+}
+
+/// Rows of plain text as lines, without space at their ends.
+pub(super) fn plain(rows: &[Vec<String>]) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().map(Cell::new).collect()).collect();
+    lines(&rows, Paint::NONE)
+}
+
 /// The rows as lines, without space at their ends.
 pub(super) fn lines(rows: &[Vec<Cell>], paint: Paint) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
@@ -74,7 +90,9 @@ mod tests {
             vec![Cell::new("mara"), Cell::new("10m").right(), Cell::new("")],
             vec![Cell::new(""), Cell::new("1h"), Cell::new("值班群")],
         ];
-        let made = lines(&rows, Paint::of_env(&[("NO_COLOR".to_owned(), "1".to_owned())]));
+        let made = lines(&rows, Paint::NONE);
         assert_eq!(made, ["林岚   3m  x", "mara  10m", "      1h   值班群"]);
+        let rows = [["值班", "lin"], ["db", "王伟"], ["", "x"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(plain(&rows), ["值班  lin", "db    王伟", "      x"]);
     }
 }

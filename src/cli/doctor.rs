@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::json;
 
+use super::columns::padded;
 use super::output::{Format, complain, say};
-use super::table::padded;
 use super::when::span;
 use crate::app::{self, Asked, Check, CheckState, Click, SystemClock};
 use crate::settings::Settings;

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::columns::plain;
 use super::output::{Format, complain, say, say_all};
-use super::table::aligned;
 use super::when::{When, offset, shown};
 use crate::app::{SystemClock, read_rules};
 use crate::domain::{
@@ -247,7 +247,7 @@ impl Judged {
                 vec![format!("  {mark} {name}"), why, place.clone()]
             })
             .collect();
-        say_all(&aligned(&rows));
+        say_all(&plain(&rows));
         if !self.is_taken() {
             complain("no rule takes this alert; end the rules with one that has no match");
         }
@@ -382,7 +382,7 @@ impl<'r> Explained<'r> {
             vec![format!("  step {number}"), offset(step.after), step.urgent.to_string(), whom]
         });
         let rows: Vec<Vec<String>> = rows.collect();
-        say_all(&aligned(&rows));
+        say_all(&plain(&rows));
     }
 }
 

@@ -24,7 +24,6 @@ mod send_test;
 mod serve;
 mod server;
 mod simulate;
-mod table;
 mod tap;
 mod test;
 mod when;

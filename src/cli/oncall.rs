@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::calendar::{Event, calendar};
+use super::columns::plain;
 use super::output::{say, say_all, write};
-use super::table::aligned;
 use super::when::{When, shown, span};
 use crate::app::{SystemClock, read_rules};
 use crate::domain::Clock;
@@ -148,7 +148,7 @@ impl Plan<'_> {
                 until.map_or_else(|| "for 400 days".to_owned(), |at| format!("until {}", shown(at, &zone)));
             vec![(*name).to_owned(), who, until]
         });
-        say_all(&aligned(&rows.collect::<Vec<_>>()));
+        say_all(&plain(&rows.collect::<Vec<_>>()));
     }
 
     fn table(&self, span: SignedDuration) {
@@ -162,7 +162,7 @@ impl Plan<'_> {
                 let who = if turn.people.is_empty() { "! nobody".to_owned() } else { turn.people.join(", ") };
                 vec![format!("  {}", shown(turn.from, &zone)), shown(turn.to, &zone), who, turn.why]
             });
-            say_all(&aligned(&rows.collect::<Vec<_>>()));
+            say_all(&plain(&rows.collect::<Vec<_>>()));
         }
     }
 

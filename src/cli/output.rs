@@ -93,6 +93,9 @@ pub(super) enum Tone {
 }
 
 impl Paint {
+    /// No colours.
+    pub(super) const NONE: Self = Self(false);
+
     /// As standard output and the environment want it.
     pub(super) fn of_env(env: &[(String, String)]) -> Self {
         Self::decide(env, std::io::stdout().is_terminal())
