@@ -10,10 +10,10 @@
 //!   [`WAITING_BYTES_MAX`] together. That is more than the largest storm that is
 //!   promised to be taken (100,000 webhooks at once), and minutes of work.
 //!
-//! The inbox is counted twice a second, not at each webhook, so a bound is passed
-//! by what arrives in that time. Bytes are known of what this process has accepted.
+//! The inbox is counted twice a second, not at each webhook; in between, what this
+//! process accepts is added. So a bound is passed by what other replicas accept in
+//! that time.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -41,14 +41,12 @@ pub struct Intake {
     waiting: Mutex<Waiting>,
 }
 
-/// What waits in the inbox, as far as it is known.
+/// What waited in the inbox when it was counted, and what came since.
 #[derive(Debug, Default)]
 struct Waiting {
     counted_at: Option<Timestamp>,
-    /// When it was counted, others included.
     entries: usize,
-    /// Sizes of what this process has accepted and may still wait, oldest first.
-    sizes: VecDeque<usize>,
+    /// Of their bodies.
     bytes: usize,
 }
 
@@ -62,20 +60,14 @@ impl Waiting {
         due
     }
 
-    /// The inbox is worked off in order: what waits is what came last.
-    fn counted(&mut self, entries: usize) {
-        self.entries = entries;
-        while self.sizes.len() > entries
-            && let Some(size) = self.sizes.pop_front()
-        {
-            self.bytes = self.bytes.saturating_sub(size);
-        }
+    fn counted(&mut self, entries: u64, bytes: u64) {
+        self.entries = usize::try_from(entries).unwrap_or(usize::MAX);
+        self.bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
 
     fn accepted(&mut self, size: usize) {
-        self.entries += 1;
+        self.entries = self.entries.saturating_add(1);
         self.bytes = self.bytes.saturating_add(size);
-        self.sizes.push_back(size);
     }
 
     fn is_full(&self) -> bool {
@@ -89,9 +81,7 @@ impl Intake {
         let due = self.waiting().is_due(now);
         if due {
             match store.backlog().await {
-                Ok(backlog) => {
-                    self.waiting().counted(usize::try_from(backlog.inbox).unwrap_or(usize::MAX));
-                }
+                Ok(backlog) => self.waiting().counted(backlog.inbox, backlog.inbox_bytes),
                 // The store says so itself when something is to be kept.
                 Err(error) => tracing::debug!("the inbox cannot be counted: {error}"),
             }
@@ -166,28 +156,26 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_what_came_last() {
+    fn what_came_since_it_was_counted_is_added() {
         let mut waiting = Waiting::default();
-        // From before this process: nothing is known of their sizes.
-        waiting.counted(3);
+        waiting.counted(3, 100);
         for size in [10, 20, 30] {
             waiting.accepted(size);
         }
-        assert_eq!((waiting.entries, waiting.bytes), (6, 60));
-        waiting.counted(2);
+        assert_eq!((waiting.entries, waiting.bytes), (6, 160));
+        waiting.counted(2, 50);
         assert_eq!((waiting.entries, waiting.bytes), (2, 50));
-        waiting.counted(0);
-        assert_eq!((waiting.entries, waiting.bytes, waiting.sizes.len()), (0, 0, 0));
     }
 
     #[test]
     fn either_bound_is_enough() {
         let mut waiting = Waiting::default();
-        waiting.counted(WAITING_MAX - 1);
+        let entries = u64::try_from(WAITING_MAX).unwrap();
+        waiting.counted(entries - 1, 1);
         assert!(!waiting.is_full());
         waiting.accepted(1);
         assert!(waiting.is_full());
-        waiting.counted(1);
+        waiting.counted(1, 1);
         assert!(!waiting.is_full());
         waiting.accepted(WAITING_BYTES_MAX);
         assert!(waiting.is_full());

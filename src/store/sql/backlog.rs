@@ -7,6 +7,10 @@ use super::{Db, heartbeats, values};
 use crate::domain::Phase;
 use crate::store::{Backlog, StoreError};
 
+/// How much waits; asked for twice a second while webhooks arrive.
+pub(in crate::store) const INBOX_BYTES: &str =
+    "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM inbox INDEXED BY inbox_waiting WHERE done = 0";
+
 /// Counts what waits, each from an index.
 pub(super) fn load(db: &dyn Db) -> Result<Backlog, StoreError> {
     let number = |sql: &str| db.number(sql, values![]).map(count);
@@ -22,9 +26,7 @@ pub(super) fn load(db: &dyn Db) -> Result<Backlog, StoreError> {
     Ok(Backlog {
         incidents,
         inbox: number("SELECT COUNT(*) FROM inbox INDEXED BY inbox_waiting WHERE done = 0")?,
-        inbox_bytes: number(
-            "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM inbox INDEXED BY inbox_waiting WHERE done = 0",
-        )?,
+        inbox_bytes: number(INBOX_BYTES)?,
         inbox_oldest: at(
             "SELECT received_at FROM inbox INDEXED BY inbox_waiting WHERE done = 0 ORDER BY id LIMIT 1",
         )?,

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::{Attendance, Holder, InboxId, NewDelivery, StoreError};
 
 mod answer_rows;
-mod backlog;
+pub(super) mod backlog;
 mod cards;
 pub(super) mod claims;
 pub(super) mod commands;

@@ -37,7 +37,7 @@ mod tests {
         ChatId, Contact, Destination, Fingerprint, IncidentId, IncidentKey, Job, Ladder, Listing,
         MemberState, Person, Urgent,
     };
-    use crate::store::sql::{claims, outbox};
+    use crate::store::sql::{backlog, claims, outbox};
     use crate::store::sqlite::{Retention, SqliteStore};
     use crate::store::{Appetite, Lookup, Store};
 
@@ -135,6 +135,19 @@ mod tests {
         };
         let plan = store.backend.readers.read(plan).await.unwrap();
         assert!(plan.contains("COVERING INDEX outbox_ready") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_counted_from_an_index_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("larkhorn.db"), Retention::default()).unwrap();
+        let plan = |conn: &Connection| {
+            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", backlog::INBOX_BYTES))?;
+            let steps = explain.query_map((), |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
+            Ok(steps.join("; "))
+        };
+        let plan = store.backend.readers.read(plan).await.unwrap();
+        assert!(plan.contains("COVERING INDEX inbox_waiting"), "{plan}");
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ CREATE TABLE inbox (
 );
 -- JSON compresses, but that would cost more time than the disk does.
 ALTER TABLE inbox ALTER COLUMN body SET STORAGE EXTERNAL;
-CREATE INDEX inbox_waiting ON inbox (id) WHERE done = 0;
+CREATE INDEX inbox_waiting ON inbox (id) INCLUDE (size) WHERE done = 0;
 CREATE INDEX inbox_done ON inbox (id) WHERE done = 1;
 
 CREATE TABLE inbox_parts (
