@@ -51,6 +51,7 @@
 //! | rustls, rustls-platform-verifier, tokio-postgres-rustls | TLS to PostgreSQL with what the HTTP client brings already |
 //! | serde-saphyr | YAML errors with line and column, alias bombs refused |
 //! | jiff (tzdb bundled) | right across DST; every replica has the same zones |
+//! | calcard (parser only) | calendars of others: iCalendar, its recurrence rules, Outlook's zone names; kept by the makers of a mail server |
 //! | regex, regex-syntax | linear time on hostile input; the parsed form feeds the index |
 //! | regex-automata | whether one rule takes all of another is decided on automata; already behind regex |
 //! | prometheus-client | typed metrics without a global |

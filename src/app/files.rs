@@ -1,27 +1,68 @@
 //! Reads rules and templates from disk; the rooms that understand them are pure.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 
+use super::calendars;
 use crate::feishu::Cards;
-use crate::rules::{RuleError, RuleSet, SourceFile, Warning};
+use crate::rules::{
+    CalendarAddress, CalendarCopy, Calendars, RuleError, RuleSet, SourceFile, UNREAD_CALENDAR, Warning,
+    shared_calendars,
+};
 use crate::settings::{Events, Locale, Settings};
 
 /// The name of standard input as a path.
 const STANDARD_INPUT: &str = "-";
 
-/// Rules files as they were read, in the order of their names.
-pub struct RuleFiles(Vec<(String, String)>);
+/// A calendar without an event.
+const EMPTY_CALENDAR: &str = "BEGIN:VCALENDAR\nEND:VCALENDAR\n";
+
+/// Rules files as they were read, in the order of their names, with the shared
+/// calendars that they name.
+#[derive(Clone)]
+pub struct RuleFiles {
+    files: Vec<(String, String)>,
+    calendars: Calendars,
+}
 
 impl RuleFiles {
+    /// Reads rules files and the calendars that they name, asking servers for those that
+    /// have an address.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_files`](Self::read_files). A calendar that cannot be read is told by
+    /// [`load`](Self::load).
+    pub async fn read(paths: &[PathBuf], now: Timestamp) -> anyhow::Result<Self> {
+        let mut files = Self::read_files(paths)?;
+        files.calendars = calendars::read_all(&files.named(), now).await;
+        Ok(files)
+    }
+
+    /// As [`read`](Self::read), without asking any server.
+    pub(super) async fn read_offline(paths: &[PathBuf], now: Timestamp) -> anyhow::Result<Self> {
+        let mut files = Self::read_files(paths)?;
+        let here = files.named().into_iter().filter(|address| address.file().is_some()).collect();
+        files.calendars = calendars::read_all(&here, now).await;
+        Ok(files)
+    }
+
+    /// The calendars that were read, and why others were not.
+    pub(super) fn calendars(&self) -> &Calendars {
+        &self.calendars
+    }
+
     /// Reads rules files, and of folders every `*.yaml` and `*.yml`; hidden ones
-    /// are what editors and mounts leave there. `-` is standard input.
+    /// are what editors and mounts leave there. `-` is standard input. Calendars are
+    /// for the caller to [`give`](Self::give).
     ///
     /// # Errors
     ///
     /// What cannot be read, and how to name another place.
-    pub fn read(paths: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(super) fn read_files(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let mut named = Vec::new();
         for path in paths {
             if path.as_os_str() == STANDARD_INPUT {
@@ -34,27 +75,57 @@ impl RuleFiles {
                 named.push((file.display().to_string(), read(&file)?));
             }
         }
-        Ok(Self(named))
+        Ok(Self { files: named, calendars: Calendars::new() })
+    }
+
+    /// The calendars that they name.
+    pub(super) fn named(&self) -> BTreeSet<CalendarAddress> {
+        shared_calendars(&self.sources())
+    }
+
+    /// Those of which there is no copy.
+    pub(super) fn lacking(&self) -> Vec<CalendarAddress> {
+        self.named().into_iter().filter(|address| self.calendar(address).is_none()).collect()
+    }
+
+    /// The copy of a calendar.
+    pub(super) fn calendar(&self, address: &CalendarAddress) -> Option<&CalendarCopy> {
+        self.calendars.get(address)?.as_ref().ok()
+    }
+
+    /// Takes a calendar, or why there is none.
+    pub(super) fn give(&mut self, address: CalendarAddress, copy: Result<CalendarCopy, String>) {
+        self.calendars.insert(address, copy);
+    }
+
+    /// The same with nothing in any calendar, to see whether all else is right.
+    pub(super) fn with_empty_calendars(&self, now: Timestamp) -> Self {
+        let empty = CalendarCopy { text: EMPTY_CALENDAR.to_owned(), read_at: now };
+        let calendars = self.named().into_iter().map(|address| (address, Ok(empty.clone()))).collect();
+        Self { calendars, ..self.clone() }
+    }
+
+    fn sources(&self) -> Vec<SourceFile<'_>> {
+        self.files.iter().map(|(path, text)| SourceFile { path, text }).collect()
     }
 
     /// Makes rules of all of them together.
     ///
     /// # Errors
     ///
-    /// See [`RuleSet::load`].
+    /// See [`RuleSet::load_with`].
     pub fn load(&self) -> Result<(RuleSet, Vec<Warning>), Vec<RuleError>> {
-        let sources: Vec<_> = self.0.iter().map(|(path, text)| SourceFile { path, text }).collect();
-        RuleSet::load(&sources)
+        RuleSet::load_with(&self.sources(), &self.calendars)
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.files.len()
     }
 
     /// A line of a file, counted from 1.
     pub fn line(&self, path: &str, line: u64) -> Option<&str> {
-        let (_, text) = self.0.iter().find(|(name, _)| name == path)?;
+        let (_, text) = self.files.iter().find(|(name, _)| name == path)?;
         text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)
     }
 }
@@ -73,8 +144,18 @@ pub struct CheckedRules {
 ///
 /// All mistakes in the rules at once, one per line with file, line and column;
 /// or what cannot be read, and how to name another place.
-pub fn read_rules(paths: &[PathBuf]) -> anyhow::Result<CheckedRules> {
-    match RuleFiles::read(paths)?.load() {
+pub async fn read_rules(paths: &[PathBuf], now: Timestamp) -> anyhow::Result<CheckedRules> {
+    let checked = check(&RuleFiles::read(paths, now).await?)?;
+    for warning in checked.warnings.iter().filter(|warning| warning.code == UNREAD_CALENDAR) {
+        // Whoever asks who is on call must not take an empty layer for an answer.
+        tracing::error!("{warning}");
+    }
+    Ok(checked)
+}
+
+/// Makes one set of all; all mistakes at once, one per line.
+pub(super) fn check(files: &RuleFiles) -> anyhow::Result<CheckedRules> {
+    match files.load() {
         Ok((rules, warnings)) => Ok(CheckedRules { rules, warnings }),
         Err(errors) => {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -13,6 +13,7 @@
 //! and what came over the long connection is answered. What is
 //! left is in the store.
 
+mod calendars;
 mod clients;
 mod clock;
 mod conversation;
@@ -38,6 +39,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use calendars::SharedCalendars;
 use clients::{connect, connect_alertmanager, watcher};
 use counted::Counted;
 
@@ -89,6 +91,7 @@ struct Parts {
     settings: Settings,
     clock: Arc<dyn Clock>,
     rules: Arc<ArcSwap<RuleSet>>,
+    calendars: Arc<SharedCalendars>,
     cards: Arc<ArcSwap<Cards>>,
     metrics: Metrics,
     client: Client,
@@ -141,9 +144,13 @@ impl Parts {
     /// Rules before the store, so that a mistake in them leaves no file behind.
     async fn prepare(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         settings.feishu_required()?;
-        let checked = read_rules(std::slice::from_ref(&settings.rules))?;
-        for warning in &checked.warnings {
-            tracing::warn!("{warning}");
+        let mut files = RuleFiles::read_files(std::slice::from_ref(&settings.rules))?;
+        // A calendar may be away and have a copy in the store; everything else must be right.
+        let unread = files.named();
+        if unread.is_empty() {
+            files::check(&files)?;
+        } else {
+            files::check(&files.with_empty_calendars(clock.now()))?;
         }
         let cards = first_cards(&settings)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
@@ -159,10 +166,19 @@ impl Parts {
         let signals = Wake { inbox: Arc::new(Notify::new()), outbox: Arc::new(Notify::new()) };
         let (store, wake) = (settings.store.clone(), signals.clone());
         let store = tokio::task::spawn_blocking(move || database::open(&store, Some(wake))).await??;
+        calendars::supply(&mut files, &*store, clock.now()).await;
+        let checked = files::check(&files)?;
+        for warning in &checked.warnings {
+            tracing::warn!("{warning}");
+        }
         let tune = Box::new(move |now| shared_clock.hear(now));
         let replicas = Replicas::join(store.clone(), client.clone(), metrics.clone(), tune).await?;
+        let rules = Arc::new(ArcSwap::from_pointee(checked.rules));
+        let calendars =
+            SharedCalendars::new(files, store.clone(), rules.clone(), clock.clone(), metrics.clone());
         Ok(Self {
-            rules: Arc::new(ArcSwap::from_pointee(checked.rules)),
+            rules,
+            calendars: Arc::new(calendars),
             cards: Arc::new(ArcSwap::from_pointee(cards)),
             store,
             signals,
@@ -217,6 +233,15 @@ impl Parts {
         }
     }
 
+    fn reload(&self) -> Arc<reload::FileReload> {
+        Arc::new(reload::FileReload {
+            settings: self.settings.clone(),
+            calendars: self.calendars.clone(),
+            cards: self.cards.clone(),
+            metrics: self.metrics.clone(),
+        })
+    }
+
     fn roll_call(&self) -> RollCall {
         let (store, rules, metrics) = (self.store.clone(), self.rules.clone(), self.metrics.clone());
         RollCall::new(store, self.client.clone(), rules, metrics)
@@ -231,7 +256,8 @@ impl Parts {
         let (shared, part) = (store.clone(), self.replicas.part());
         let (purse, roll_call, keeper) = (self.purse(), self.roll_call(), self.keeper(part.clone()));
         let (engine, courier) = self.workers(outbox_signal.clone(), &purse);
-        let Self { settings, clock, rules, cards, metrics, client, reach, sinks, .. } = self;
+        let reload = self.reload();
+        let Self { settings, clock, rules, calendars, metrics, client, reach, sinks, .. } = self;
         let Self { watcher, replicas, tap, .. } = self;
         let conversation = Arc::new(conversation::Conversation {
             engine: engine.clone(),
@@ -253,13 +279,12 @@ impl Parts {
             .with_sinks(sinks)
             .one_of(part.clone())
             .hearing_of(refusals.clone())
+            .reading(calendars.stale())
             .watched_by(watcher);
         let readiness = readiness::Watch::new(shared.clone(), clock.clone(), part.clone());
-        let in_force = rules.clone();
-        let reload = Arc::new(reload::FileReload::new(settings.clone(), rules, cards, metrics.clone()));
         let state = http::State {
             store: shared,
-            rules: in_force,
+            rules,
             reload: reload.clone(),
             readiness: readiness.clone(),
             inbox_signal: inbox_signal.clone(),
@@ -279,6 +304,7 @@ impl Parts {
         let mut workers = vec![
             tokio::spawn(replicas.run(stopped.clone())),
             tokio::spawn(keeper.run(stopped.clone())),
+            tokio::spawn(calendars.run(stopped.clone())),
             tokio::spawn(engine.clone().keep_reconciled(clock.clone(), part.clone(), stopped.clone())),
             tokio::spawn(purse.keep_told(clock.clone(), stopped.clone())),
             tokio::spawn(roll_call.run(clock.clone(), stopped.clone())),

@@ -38,7 +38,7 @@ pub async fn send_test(
     trial: Trial,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Vec<String>> {
-    let checked = files::read_rules(std::slice::from_ref(&settings.rules))?;
+    let checked = files::read_rules(std::slice::from_ref(&settings.rules), clock.now()).await?;
     let (cards, _) = files::read_cards(settings)?;
     let client = connect(settings, Counted::new(Metrics::new(env!("CARGO_PKG_VERSION")), clock.clone()))?;
     let person = trial.person.as_deref().map(|name| find_person(&checked.rules, name)).transpose()?;

@@ -66,7 +66,7 @@ impl Found {
     }
 }
 
-pub(super) fn run(
+pub(super) async fn run(
     options: &Options,
     settings: impl FnOnce() -> Result<Settings, SettingsError>,
 ) -> anyhow::Result<ExitCode> {
@@ -85,7 +85,7 @@ pub(super) fn run(
     };
     let templates = settings.ok().map(|settings| templates(options, &settings, &paths));
     let now = options.at.unwrap_or_else(|| SystemClock.now());
-    let files = match RuleFiles::read(&paths) {
+    let files = match RuleFiles::read(&paths, SystemClock.now()).await {
         Ok(files) => files,
         Err(error) => {
             let found =

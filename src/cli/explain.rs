@@ -76,8 +76,9 @@ fn label(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), plain.to_owned()))
 }
 
-pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let rules = read_rules(&[options.rules.clone().unwrap_or_else(|| settings.rules.clone())])?.rules;
+pub(super) async fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let path = options.rules.clone().unwrap_or_else(|| settings.rules.clone());
+    let rules = read_rules(&[path], SystemClock.now()).await?.rules;
     let now = match options.at {
         Some(when) => when.instant(&settings.timezone)?,
         None => SystemClock.now(),

@@ -64,9 +64,10 @@ fn at_most(text: &str) -> Result<SignedDuration, String> {
     if span > FOR_MAX { Err("400d at most".to_owned()) } else { Ok(span) }
 }
 
-pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let rules = read_rules(&[options.rules.clone().unwrap_or_else(|| settings.rules.clone())])?.rules;
+pub(super) async fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
     let now = SystemClock.now();
+    let path = options.rules.clone().unwrap_or_else(|| settings.rules.clone());
+    let rules = read_rules(&[path], now).await?.rules;
     let at = options.at.map_or(Ok(now), |when| when.instant(&settings.timezone))?;
     let known = || rules.schedules().collect::<Vec<_>>().join(", ");
     for name in &options.schedules {

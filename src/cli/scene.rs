@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::app::rehearsal::{Play, Rehearsal};
-use crate::app::{self, CheckedRules};
+use crate::app::{self, CheckedRules, SystemClock};
+use crate::domain::Clock as _;
 use crate::feishu::Cards;
 use crate::rules::RuleSet;
 use crate::sandbox::Fault;
@@ -51,7 +52,7 @@ impl Scene {
 /// The scene and the rules: those named, else those of the settings. With rules
 /// named, settings that cannot be used (a secret that is not on this machine)
 /// count as none, unless they were asked for.
-pub(super) fn set(
+pub(super) async fn set(
     named: &[PathBuf],
     (asked_for, settings): (bool, impl FnOnce() -> Result<Settings, SettingsError>),
 ) -> anyhow::Result<(Scene, CheckedRules)> {
@@ -60,6 +61,6 @@ pub(super) fn set(
         settings => settings?,
     };
     let own = [settings.rules.clone()];
-    let checked = app::read_rules(if named.is_empty() { &own } else { named })?;
+    let checked = app::read_rules(if named.is_empty() { &own } else { named }, SystemClock.now()).await?;
     Ok((Scene::of(&settings)?, checked))
 }

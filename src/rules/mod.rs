@@ -29,6 +29,7 @@ mod roster;
 mod router;
 mod schedule;
 mod severity;
+mod shared_calendars;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,12 +44,16 @@ pub use cases::{
 };
 pub use duration::{format as format_duration, parse as parse_duration};
 pub use finding::{Finding, RuleError, Spot, Warning};
-pub use load::{BROKEN_TEMPLATE, BUDGET as BUDGET_BELOW_LADDER, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
+pub use load::{
+    BROKEN_TEMPLATE, BUDGET as BUDGET_BELOW_LADDER, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE, UNREAD_CALENDAR,
+    shared_calendars,
+};
 pub use matcher::{BadMatcher, MatchOp, Matcher, parse as parse_matchers};
 pub use router::{Origin, Route, Router, Scratch};
 use schedule::{Calendar, Schedule};
 pub use schedule::{Gap, OnCall, Shift, Source};
 use severity::SeverityTable;
+pub use shared_calendars::{CalendarAddress, CalendarCopy, Calendars, SPAN_YEARS, calendar_problem};
 
 /// A rules file that the edge has read.
 #[derive(Debug, Clone, Copy)]
@@ -232,6 +237,7 @@ impl RuleSet {
     /// | a layer's `from` | no beginning; turns are counted from Monday 2024-01-01 |
     /// | a layer's `hours`, `days`, `calendar` | always |
     /// | a layer's `timezone` | the schedule's |
+    /// | a layer's `ical` | it has `who`, and perhaps `rotate` |
     /// | a step's `wait` | `0s` for the first; the others need one |
     /// | a step's `urgent` | as loud as the severity allows |
     /// | a step's `when` | always |
@@ -253,8 +259,18 @@ impl RuleSet {
     /// | a rule's `thread` | `false` |
     /// | a rule's `invite` | `false`: whoever is not in the chat gets a direct message |
     /// | `budget`, each of its limits | no limit; `reserve`: none |
+    /// Layers with a shared calendar have nobody; see [`load_with`](Self::load_with).
     pub fn load(files: &[SourceFile<'_>]) -> Result<(Self, Vec<Warning>), Vec<RuleError>> {
-        load::load(files)
+        Self::load_with(files, &Calendars::new())
+    }
+
+    /// As [`load`](Self::load), with the [shared calendars](shared_calendars()) that the files
+    /// name. One that cannot be read is a mistake if it is a file, else bad luck and a warning.
+    pub fn load_with(
+        files: &[SourceFile<'_>],
+        calendars: &Calendars,
+    ) -> Result<(Self, Vec<Warning>), Vec<RuleError>> {
+        load::load(files, calendars)
     }
 
     /// JSON Schema 2020-12 of a rules file, with a description for every key. It is

@@ -39,8 +39,10 @@ impl RuleSet {
 
     fn add_on_call(&self, name: &str, now: Timestamp, people: &mut Vec<Person>) -> bool {
         let Some(schedule) = self.schedules.get(name) else { return false };
-        if let (Some((person, _)), _) = schedule.at(now) {
-            add_once(people, self.people.get(person));
+        if let (Some((names, _)), _) = schedule.at(now) {
+            for name in names {
+                add_once(people, self.people.get(name));
+            }
         }
         true
     }
@@ -113,7 +115,8 @@ impl RuleSet {
     }
 
     fn on_duty(&self, duty: Duty<'_>) -> Vec<Person> {
-        duty.and_then(|(name, _)| self.people.get(name)).cloned().into_iter().collect()
+        let names = duty.map(|(names, _)| names).unwrap_or_default();
+        names.iter().filter_map(|name| self.people.get(name)).cloned().collect()
     }
 }
 

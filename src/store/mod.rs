@@ -1,5 +1,6 @@
 //! Keeps what must not be lost: the inbox, incidents with their alerts, storms,
-//! silences, the outbox, timelines, cards, pins, budgets and the directory of people.
+//! silences, the outbox, timelines, cards, pins, budgets, the directory of people and
+//! the last copies of shared calendars.
 //!
 //! # Invariants
 //!
@@ -116,6 +117,15 @@ pub struct DirectoryEntry {
     pub open_id: Option<String>,
     /// When Feishu was asked.
     pub looked_up_at: Timestamp,
+}
+
+/// The last good copy of a calendar of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCalendar {
+    /// As it was read.
+    pub text: String,
+    /// When that was.
+    pub read_at: Timestamp,
 }
 
 /// What waits, for metrics and readiness.
@@ -296,6 +306,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Remembers what Feishu said about contacts.
     async fn remember(&self, entries: Vec<(Contact, DirectoryEntry)>) -> Result<(), StoreError>;
+
+    /// The copy of a calendar that was kept last, by any replica; `None`: none was.
+    async fn calendar(&self, address: String) -> Result<Option<KeptCalendar>, StoreError>;
+
+    /// Keeps a copy of a calendar, unless a later one is kept already.
+    async fn keep_calendar(&self, address: String, copy: KeptCalendar) -> Result<(), StoreError>;
 
     /// What waits.
     async fn backlog(&self) -> Result<Backlog, StoreError>;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
@@ -81,6 +82,7 @@ struct Inner {
     escalation_lag: Histogram,
     heartbeats: Family<Labels<1>, Seconds>,
     oncall_gaps: Family<Labels<1>, Seconds>,
+    calendars_read: Family<Labels<1>, Seconds>,
     inbox_oldest: Seconds,
     outbox_oldest: Seconds,
     feishu_requests: Family<Labels<2>, Counter>,
@@ -113,6 +115,7 @@ impl Metrics {
             escalation_lag: seconds(),
             heartbeats: Family::default(),
             oncall_gaps: Family::default(),
+            calendars_read: Family::default(),
             inbox_oldest: Seconds::default(),
             outbox_oldest: Seconds::default(),
             feishu_requests: Family::default(),
@@ -221,6 +224,15 @@ impl Metrics {
         }
     }
 
+    /// When each shared calendar was last read; the epoch: never.
+    pub fn calendars_read(&self, times: &[(Timestamp, String)]) {
+        self.0.calendars_read.clear();
+        for (at, calendar) in times {
+            let gauge = self.0.calendars_read.get_or_create(&[("calendar", calendar.clone())]);
+            gauge.set(at.as_duration().as_secs_f64());
+        }
+    }
+
     /// So many alerts were owned by no rule.
     pub fn unmatched(&self, alerts: u64) {
         self.0.alerts_unmatched.inc_by(alerts);
@@ -265,6 +277,20 @@ impl Metrics {
 }
 
 impl Inner {
+    fn register_oncall(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "oncall_gap_seconds",
+            "Seconds of the next 14 days for which nobody is on call",
+            self.oncall_gaps.clone(),
+        );
+        r.register(
+            "calendar_read_timestamp_seconds",
+            "When a shared calendar was last read",
+            self.calendars_read.clone(),
+        );
+    }
+
     fn register(&mut self, version: &str) {
         let r = &mut self.registry;
         r.register("webhook_requests", "Webhooks answered", self.webhooks.clone());
@@ -285,11 +311,8 @@ impl Inner {
             "How late steps of escalations ran",
             self.escalation_lag.clone(),
         );
-        r.register(
-            "oncall_gap_seconds",
-            "Seconds of the next 14 days for which nobody is on call",
-            self.oncall_gaps.clone(),
-        );
+        self.register_oncall();
+        let r = &mut self.registry;
         r.register(
             "heartbeat_last_seen_timestamp_seconds",
             "When the last beat that a rule waits for arrived",

@@ -73,6 +73,8 @@ struct Vitals {
     deaf: Option<(Timestamp, String)>,
     /// The last webhook that was too large.
     too_large: Option<Refused>,
+    /// The shared calendar that was not read for too long: since when, and which.
+    calendar: Option<(Timestamp, String)>,
 }
 
 impl Vitals {
@@ -91,7 +93,11 @@ impl Vitals {
         let too_large = self.too_large.filter(|refused| !for_long(refused.at, TOO_LARGE)).map(|refused| {
             Alarm::PayloadRefused { why: format!("{} > {} bytes", refused.source, refused.limit) }
         });
-        [budget, closed, late, refused, deaf, too_large].into_iter().flatten().collect()
+        let calendar = self.calendar.map(|(since, which)| {
+            let since = (since > Timestamp::UNIX_EPOCH).then(|| since.to_string());
+            Alarm::CalendarStale { why: format!("{which}, {}", since.as_deref().unwrap_or("—")) }
+        });
+        [calendar, budget, closed, late, refused, deaf, too_large].into_iter().flatten().collect()
     }
 }
 
@@ -143,6 +149,7 @@ pub struct SelfCheck {
     sinks: Option<Arc<Sinks>>,
     refusals: Option<Arc<Refusals>>,
     watcher: Option<Watcher>,
+    calendars: Option<watch::Receiver<Option<(Timestamp, String)>>>,
     part: Part,
     ringing: Ringing,
     beat_at: Option<Timestamp>,
@@ -162,6 +169,7 @@ impl SelfCheck {
             sinks: None,
             refusals: None,
             watcher: None,
+            calendars: None,
             part: replicas::alone(),
             ringing: Ringing::default(),
             beat_at: None,
@@ -191,6 +199,12 @@ impl SelfCheck {
     #[must_use]
     pub fn hearing_of(self, refusals: Arc<Refusals>) -> Self {
         Self { refusals: Some(refusals), ..self }
+    }
+
+    /// Looks at the shared calendars too: the one that was not read for too long.
+    #[must_use]
+    pub fn reading(self, calendars: watch::Receiver<Option<(Timestamp, String)>>) -> Self {
+        Self { calendars: Some(calendars), ..self }
     }
 
     /// Lets somebody outside know that all is well.
@@ -242,6 +256,7 @@ impl SelfCheck {
                 None => Vec::new(),
             },
             deaf: line.and_then(|line| Some((line.since, line.trouble?))),
+            calendar: self.calendars.as_ref().and_then(|calendars| calendars.borrow().clone()),
             too_large: self.refusals.as_ref().and_then(|refusals| refusals.last()),
         };
         let ringing = self.ringing.hear(vitals.alarms(now), now);
@@ -309,6 +324,7 @@ mod tests {
             budgets: vec![(Urgent::Phone, 89)],
             deaf: Some((at(0), "connection refused".to_owned())),
             too_large: None,
+            calendar: None,
         };
         let table = [
             (29, vec![]),

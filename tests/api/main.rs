@@ -21,6 +21,7 @@ mod sandbox;
 mod schedules;
 mod schema;
 mod self_check;
+mod shared_calendars;
 #[path = "../support/shelf.rs"]
 mod shelf;
 mod sources;

@@ -35,6 +35,7 @@ mod outage;
 mod paging;
 mod rehearsals;
 mod reload;
+mod shared_calendars;
 mod silences;
 mod storm;
 mod watching;

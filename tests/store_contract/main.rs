@@ -206,6 +206,7 @@ contract!(
         pins::reconciling_finds_every_place_that_differs,
         pins::an_unsure_pin_is_settled_after_a_crash,
         pins::the_directory_remembers_people_and_strangers,
+        pins::the_last_copy_of_a_calendar_is_kept,
         spending::a_buzz_is_spent_before_it_is_made_and_settled_by_the_report,
         spending::what_was_not_reported_is_spent_for_good,
         spending::counts_are_of_the_month_the_incident_and_each_persons_hour,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use larkhorn::domain::{Contact, Destination, Incident, Job, Person};
-use larkhorn::store::{Change, DirectoryEntry, JobEnd, PinChange, PinState, Pins, Report, Store};
+use larkhorn::store::{
+    Change, DirectoryEntry, JobEnd, KeptCalendar, PinChange, PinState, Pins, Report, Store,
+};
 
 use super::Database;
 use super::support::{at, change, chat, claim, claim_one, commit, done, ended, incident, person, put};
@@ -138,4 +140,25 @@ pub(crate) async fn the_directory_remembers_people_and_strangers(db: &impl Datab
     let asked = vec![mara.contact.clone(), lin.contact, phone.clone()];
     let found = db.open().directory(asked).await.unwrap();
     assert_eq!(found, BTreeMap::from([(mara.contact, known), (phone, nobody)]));
+}
+
+pub(crate) async fn the_last_copy_of_a_calendar_is_kept(db: &impl Database) {
+    let store = db.open();
+    let copy = |text: &str, second| KeptCalendar { text: text.to_owned(), read_at: at(second) };
+    let keep = async |address: &str, copy| store.keep_calendar(address.to_owned(), copy).await.unwrap();
+    let kept = async |address: &str| store.calendar(address.to_owned()).await.unwrap();
+    assert_eq!(kept("a").await, None);
+    keep("a", copy("one", 1)).await;
+    keep("b", copy("值班", 2)).await;
+    keep("a", copy("two", 3)).await;
+    // A replica that was slow.
+    keep("a", copy("late", 2)).await;
+    assert_eq!(kept("a").await, Some(copy("two", 3)));
+    assert_eq!(kept("b").await, Some(copy("值班", 2)));
+    // Of two that nobody renewed, one for so long that no rules name it.
+    let day = 24 * 3600;
+    keep("c", copy("new", 400 * day + 2)).await;
+    assert_eq!((kept("b").await.is_some(), kept("a").await.is_some()), (true, true));
+    keep("c", copy("new", 400 * day + 3)).await;
+    assert_eq!((kept("b").await.is_some(), kept("a").await.is_some()), (false, true));
 }

@@ -13,7 +13,7 @@ use larkhorn::domain::{
 };
 use larkhorn::store::{
     Appetite, Backlog, Card, Claim, Commit, Decide, Delivery, DirectoryEntry, Folded, HeldAlert, InboxId,
-    Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm, Ticket,
+    KeptCalendar, Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm, Ticket,
 };
 
 /// What is on the shelf.
@@ -203,6 +203,14 @@ impl Store for Shelf {
     }
 
     async fn directory(&self, _: Vec<Contact>) -> Result<BTreeMap<Contact, DirectoryEntry>, StoreError> {
+        unused()
+    }
+
+    async fn calendar(&self, _: String) -> Result<Option<KeptCalendar>, StoreError> {
+        unused()
+    }
+
+    async fn keep_calendar(&self, _: String, _: KeptCalendar) -> Result<(), StoreError> {
         unused()
     }
 

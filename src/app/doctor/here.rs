@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::Check;
-use crate::app::connect_alertmanager;
+use crate::app::{RuleFiles, connect_alertmanager};
 use crate::domain::Urgent;
 use crate::rules::{BUDGET_BELOW_LADDER, RuleSet, Warning};
 use crate::settings::{Settings, StoreUrl};
@@ -44,6 +44,22 @@ fn database(url: &SecretString, password: Option<&SecretString>) -> Check {
             "see that the server runs, and that store.url and store.password name a database and a user of it",
         ),
         Err(_) => Check::fail("store", "looking at it failed", "tell the authors of larkhorn"),
+    }
+}
+
+/// Whether the shared calendars that the rules name can be read.
+pub(super) fn calendars(files: &RuleFiles, tell: &mut (dyn FnMut(Check) + Send)) {
+    for (address, copy) in files.calendars() {
+        let name = format!("calendar:{address}");
+        tell(match copy {
+            Ok(copy) => Check::ok(name, format!("{} bytes, and it can be understood", copy.text.len())),
+            Err(why) => Check::fail(
+                name,
+                why.clone(),
+                "see `ical:` in the rules; without it nobody is on call by that layer, but for the copy that a \
+                 running larkhorn has kept",
+            ),
+        });
     }
 }
 

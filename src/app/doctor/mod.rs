@@ -114,7 +114,7 @@ pub async fn examine(
     tell: &mut (dyn FnMut(Check) + Send),
 ) -> anyhow::Result<()> {
     let now = clock.now();
-    let rules = rules(settings, tell);
+    let rules = rules(settings, asked.offline, now, tell).await;
     here::store(settings, tell);
     if let Some((rules, warnings)) = &rules {
         here::gaps(rules, now, tell);
@@ -164,15 +164,24 @@ struct Patient<'a> {
     now: Timestamp,
 }
 
-fn rules(settings: &Settings, tell: &mut (dyn FnMut(Check) + Send)) -> Option<(RuleSet, Vec<Warning>)> {
+async fn rules(
+    settings: &Settings,
+    offline: bool,
+    now: Timestamp,
+    tell: &mut (dyn FnMut(Check) + Send),
+) -> Option<(RuleSet, Vec<Warning>)> {
     let mend = "`larkhorn check` shows every mistake in its line";
-    let files = match RuleFiles::read(std::slice::from_ref(&settings.rules)).context("rules") {
+    let paths = std::slice::from_ref(&settings.rules);
+    let read =
+        if offline { RuleFiles::read_offline(paths, now).await } else { RuleFiles::read(paths, now).await };
+    let files = match read.context("rules") {
         Ok(files) => files,
         Err(error) => {
             tell(Check::fail("rules", format!("{error:#}"), mend));
             return None;
         }
     };
+    here::calendars(&files, tell);
     match files.load() {
         Ok((rules, warnings)) => {
             let why = format!(

@@ -61,10 +61,12 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let settings = settings()?;
     let scene = Scene::of(&settings)?;
-    let read =
-        |path: &PathBuf| Ok::<_, anyhow::Error>(Arc::new(app::read_rules(std::slice::from_ref(path))?.rules));
-    let old = read(options.old.as_ref().unwrap_or(&settings.rules))?;
-    let new = read(&options.new)?;
+    let read = async |path: &PathBuf| {
+        let checked = app::read_rules(std::slice::from_ref(path), SystemClock.now()).await?;
+        Ok::<_, anyhow::Error>(Arc::new(checked.rules))
+    };
+    let old = read(options.old.as_ref().unwrap_or(&settings.rules)).await?;
+    let new = read(&options.new).await?;
     let since = match options.since.as_deref() {
         Some(text) => since(text, &scene)?,
         None => Timestamp::UNIX_EPOCH,

@@ -113,7 +113,7 @@ pub(super) async fn run(
     let body = Bytes::from(read(&options.payload)?);
     let (kind, _) = sources::inspect(Hint::Any, &body)?;
     let group = sources::decode(kind, &body)?;
-    let (scene, checked) = scene::set(&options.rules, settings)?;
+    let (scene, checked) = scene::set(&options.rules, settings).await?;
     let rules = Arc::new(checked.rules);
     let begins = match &options.at {
         Some(text) => instants::parse(text, &scene.zone).map_err(|why| anyhow::anyhow!("--at {why}"))?,

@@ -20,7 +20,7 @@ use crate::rules::{Case, CaseDeed, Cases, RuleSet, format_duration, parse_cases}
 /// When the stage cannot be set; a bad file is a report, not an error.
 pub(super) async fn file(file: &Path, scene: &Scene) -> anyhow::Result<Report> {
     let mut report = Report { file: shown(file), errors: Vec::new(), tests: Vec::new() };
-    let (cases, rules) = match understand(file) {
+    let (cases, rules) = match understand(file).await {
         Ok(understood) => understood,
         Err(errors) => {
             report.errors = errors;
@@ -39,14 +39,14 @@ pub(super) async fn file(file: &Path, scene: &Scene) -> anyhow::Result<Report> {
 }
 
 /// The tests, and the rules that they are about.
-fn understand(file: &Path) -> Result<(Cases, Arc<RuleSet>), Vec<String>> {
+async fn understand(file: &Path) -> Result<(Cases, Arc<RuleSet>), Vec<String>> {
     let lines = |error: anyhow::Error| format!("{error:#}").lines().map(str::to_owned).collect::<Vec<_>>();
     let bytes = read(file).map_err(lines)?;
     let text = String::from_utf8(bytes).map_err(|_| vec![format!("{}: is not UTF-8", shown(file))])?;
     let cases = parse_cases(&shown(file), &text)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let named: Vec<PathBuf> = cases.rules.iter().map(|path| folder(file).join(path)).collect();
-    let checked = app::read_rules(&named).map_err(lines)?;
+    let checked = app::read_rules(&named, SystemClock.now()).await.map_err(lines)?;
     let rules = Arc::new(checked.rules);
     let strangers: Vec<String> = cases.tests.iter().flat_map(|case| strangers(case, &rules, file)).collect();
     if strangers.is_empty() { Ok((cases, rules)) } else { Err(strangers) }

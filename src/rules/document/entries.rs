@@ -168,8 +168,11 @@ pub(in crate::rules) struct LayerEntry {
     #[schemars(with = "Option<Scalar>")]
     pub(in crate::rules) from: Option<Text>,
     /// Names of people, in turn.
-    #[schemars(with = "Words")]
-    pub(in crate::rules) who: Spanned<OneOrMany>,
+    #[schemars(with = "Option<Words>")]
+    pub(in crate::rules) who: Option<Spanned<OneOrMany>>,
+    /// In place of who and rotate: a shared calendar whose events name who is on call, an .ics file beside the rules or an https address that is asked every ten minutes.
+    #[schemars(with = "Option<Scalar>")]
+    pub(in crate::rules) ical: Option<Text>,
     /// The hours of the day it is there for, as in 22:00-08:00.
     #[schemars(with = "Option<Scalar>")]
     pub(in crate::rules) hours: Option<Text>,

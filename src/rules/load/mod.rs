@@ -17,20 +17,24 @@ mod storm;
 mod teams;
 mod times;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{self, Document, Text};
 use super::finding::{Finding, Place, unknown};
 use super::severity::SeverityTable;
+use super::shared_calendars::{CalendarAddress, Calendars};
 use super::{Ladder, Route, Router, RuleSet, SourceFile};
 use lint::Read;
 pub(super) use lint::ahead::gaps;
-pub use lint::{BROKEN_TEMPLATE, BUDGET, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE};
+pub use lint::{BROKEN_TEMPLATE, BUDGET, CARD_TOO_LARGE, LINTS, UNKNOWN_TEMPLATE, UNREAD_CALENDAR};
 use rules::ReadRule;
 use teams::Known;
 
-/// See [`RuleSet::load`].
-pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), Vec<Finding>> {
+/// See [`RuleSet::load_with`].
+pub(super) fn load(
+    files: &[SourceFile<'_>],
+    shared: &Calendars,
+) -> Result<(RuleSet, Vec<Finding>), Vec<Finding>> {
     let mut files = files.to_vec();
     files.sort_by_key(|file| file.path);
     let mut notes = Notes { complete: true, ..Notes::default() };
@@ -49,7 +53,7 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
     let chats = contacts::chats(&mut documents, &mut notes);
     let teams = teams::teams(&mut documents, &people, &mut notes);
     let calendars = calendars::calendars(&mut documents, &mut notes);
-    let schedules = schedules::schedules(&mut documents, &people, &calendars, &mut notes);
+    let schedules = schedules::schedules(&mut documents, &people, &calendars, shared, &mut notes);
     let known = Known { people, chats, teams, calendars, schedules };
     let rows = severities.as_ref().map(SeverityTable::rows);
     let policies = policies::policies(&mut documents, &known, rows, &mut notes);
@@ -98,6 +102,23 @@ pub(super) fn load(files: &[SourceFile<'_>]) -> Result<(RuleSet, Vec<Finding>), 
         storm,
     };
     Ok((set, warnings))
+}
+
+/// The shared calendars that rules files name, for the edge to read. Files with
+/// mistakes name none.
+pub fn shared_calendars(files: &[SourceFile<'_>]) -> BTreeSet<CalendarAddress> {
+    let mut found = BTreeSet::new();
+    // Most rules name none, and need not be read twice.
+    for file in files.iter().filter(|file| file.text.contains("ical")) {
+        let (document, _) = document::parse(file.path, file.text, &document::schema());
+        let schedules = document.and_then(|document| document.schedules).map(|entries| entries.0);
+        for (_, schedule) in schedules.unwrap_or_default() {
+            let named = schedule.layers.value.iter().filter_map(|layer| layer.value.ical.as_ref());
+            let named = named.filter(|text| !text.value.trim().is_empty());
+            found.extend(named.map(|text| CalendarAddress::new(&text.value, file.path)));
+        }
+    }
+    found
 }
 
 /// The files with what they hold.

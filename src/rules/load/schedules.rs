@@ -1,35 +1,41 @@
 //! `schedules`: layers that hand over, and overrides.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
-use super::{Documents, Notes, Place, Registry, SCHEDULE, Text, place_of, times};
+use super::{Documents, Notes, Place, Registry, SCHEDULE, Text, lint, place_of, times};
 use crate::domain::{Days, Hours, Person};
 use crate::rules::SourceFile;
 use crate::rules::document::{LayerEntry, OneOrMany, OverrideEntry, ScheduleEntry, place};
 use crate::rules::schedule::{
-    Calendar, DAY, Layer, Mask, Minute, Override, Rotation, Schedule, day, instant, minute_of, weekday,
+    Calendar, DAY, Layer, Mask, Minute, Override, Rotating, Rotation, Schedule, Turns, day, instant,
+    minute_of, weekday,
 };
+use crate::rules::shared_calendars::{CalendarAddress, Calendars, Event, Shifts, events, named};
 
 /// Longest slot of a rotation, in its unit.
 const HOURS_MAX: Minute = 1_000;
 const DAYS_MAX: Minute = 366;
+/// So many titles of events that name nobody are listed.
+const STRANGERS_SHOWN: usize = 5;
 
 /// All schedules under `schedules`.
 pub(super) fn schedules<'a>(
     documents: &mut Documents<'a>,
     people: &Registry<'a, Person>,
     calendars: &Registry<'a, Arc<Calendar>>,
+    shared: &Calendars,
     notes: &mut Notes,
 ) -> Registry<'a, Schedule> {
     let mut schedules = Registry::new(SCHEDULE);
     for (file, document) in documents.iter_mut() {
         for (name, entry) in document.schedules.take().map(|entries| entries.0).unwrap_or_default() {
             let at = place_of(file, &name);
-            let mut reader = Reader { file: *file, people, calendars, notes };
+            let mut reader = Reader { file: *file, people, calendars, shared, notes };
             let schedule = reader.schedule(entry, at);
             schedules.add(&name.value, at, schedule, notes);
         }
@@ -37,11 +43,15 @@ pub(super) fn schedules<'a>(
     schedules
 }
 
+/// What an event says of people: its title and its attendees.
+type Naming<'e> = (&'e str, &'e [String]);
+
 /// Reads the schedules of one file.
 struct Reader<'r, 'a> {
     file: SourceFile<'a>,
     people: &'r Registry<'a, Person>,
     calendars: &'r Registry<'a, Arc<Calendar>>,
+    shared: &'r Calendars,
     notes: &'r mut Notes,
 }
 
@@ -102,13 +112,21 @@ impl Reader<'_, '_> {
             .timezone
             .as_ref()
             .map_or_else(|| zone.clone(), |text| times::zone(text, &self.file, self.notes));
+        if let Some(address) = &entry.ical {
+            self.only_ical(&entry);
+            return self.shared_calendar(address, zone, at);
+        }
         let hours = entry.hours.as_ref().and_then(|text| times::hours(text, &self.file, self.notes));
         let days = entry.days.map_or(Days::ALL, |texts| times::days(texts, &self.file, self.notes));
         let calendar = entry.calendar.as_ref().and_then(|name| {
             let at = place_of(&self.file, name);
             self.calendars.find(&name.value, at, self.notes).cloned()
         });
-        let who = self.who(OneOrMany::texts(entry.who), at);
+        if entry.who.is_none() {
+            let message = "this layer has nobody; name people with who, or a shared calendar with ical";
+            self.notes.error(at, message);
+        }
+        let who = entry.who.map(|who| self.who(OneOrMany::texts(who), at)).unwrap_or_default();
         if entry.rotate.is_none() && who.len() > 1 {
             let message =
                 format!("{} people and no rotate; say when they hand over, as in rotate: weekly", who.len());
@@ -120,7 +138,89 @@ impl Reader<'_, '_> {
         let anchor = first(from.unwrap_or_default(), weekday) * DAY + minute;
         let mask = Mask::new(hours, days, calendar);
         let rotation = Rotation::new(anchor, rotate.period(), &mask);
-        Layer { zone, mask, rotation, who, begins: from.map(|_| anchor), spot: at.spot() }
+        let turns = Turns::Rotation(Rotating { mask, rotation, begins: from.map(|_| anchor) });
+        Layer { zone, who, turns, spot: at.spot() }
+    }
+
+    /// Says what has no meaning beside `ical`.
+    fn only_ical(&mut self, entry: &LayerEntry) {
+        let texts = [&entry.rotate, &entry.at, &entry.from, &entry.hours, &entry.calendar];
+        let texts = texts.into_iter().flatten().map(|text| text.referenced);
+        let lists = [&entry.who, &entry.days].into_iter().flatten().map(|list| list.referenced);
+        for location in texts.chain(lists) {
+            let at = place(self.file.path, location);
+            let message = "beside ical there is only timezone, for the calendar says who and when; drop this, \
+                           or make it a layer of its own";
+            self.notes.error(at, message);
+        }
+    }
+
+    /// A layer whose shifts are in a calendar of others.
+    fn shared_calendar(&mut self, written: &Text, zone: TimeZone, at: Place<'_>) -> Layer {
+        let place = place_of(&self.file, written);
+        let address = CalendarAddress::new(&written.value, self.file.path);
+        let read = match self.shared.get(&address) {
+            Some(Ok(copy)) => events(copy, &zone),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("it has not been read".to_owned()),
+        };
+        let shifts = match read {
+            Ok((events, remarks)) => {
+                for remark in remarks {
+                    self.notes.warning(
+                        lint::CALENDAR_STRANGER,
+                        place,
+                        format!("calendar {address}: {remark}"),
+                    );
+                }
+                self.shifts(&events, &address, place)
+            }
+            Err(why) if written.value.trim().is_empty() || address.file().is_some() => {
+                self.notes.error(place, format!("calendar {address}: {why}"));
+                Shifts::default()
+            }
+            Err(why) => {
+                let message =
+                    format!("calendar {address}: {why}; nobody is on call by this layer until it is read");
+                self.notes.warning(lint::UNREAD_CALENDAR, place, message);
+                Shifts::default()
+            }
+        };
+        let who = shifts.people().into_iter().map(str::to_owned).collect();
+        Layer { zone, who, turns: Turns::Calendar(shifts), spot: at.spot() }
+    }
+
+    /// Who is on call by events; says which of them name nobody.
+    fn shifts(&mut self, events: &[Event], address: &CalendarAddress, at: Place<'_>) -> Shifts {
+        let people: BTreeMap<&str, &Person> =
+            self.people.entries.iter().map(|(name, (_, person))| (name.as_str(), person)).collect();
+        // What repeats names the same people each time.
+        let mut known: BTreeMap<Naming<'_>, (u8, Vec<String>)> = BTreeMap::new();
+        for event in events {
+            known
+                .entry((event.title.as_str(), event.attendees.as_slice()))
+                .or_insert_with(|| named(event, &people));
+        }
+        let strangers: BTreeSet<&str> =
+            known.iter().filter(|(_, (_, who))| who.is_empty()).map(|((title, _), _)| *title).collect();
+        if !strangers.is_empty() && self.notes.complete {
+            let few = strangers.iter().take(STRANGERS_SHOWN).map(|title| format!("{title:?}"));
+            let few = few.collect::<Vec<_>>().join(", ");
+            let more = match strangers.len().saturating_sub(STRANGERS_SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = format!(
+                "calendar {address}: {few}{more}: nobody of people is named, so nobody is on call by that; known: {}",
+                self.people.names().collect::<Vec<_>>().join(", ")
+            );
+            self.notes.warning(lint::CALENDAR_STRANGER, at, message);
+        }
+        let with_people = events.iter().filter_map(|event| {
+            let (level, who) = known.get(&(event.title.as_str(), event.attendees.as_slice()))?;
+            (!who.is_empty()).then(|| (event, *level, who.clone()))
+        });
+        Shifts::of(with_people)
     }
 
     fn who(&mut self, texts: Vec<Text>, at: Place<'_>) -> Vec<String> {

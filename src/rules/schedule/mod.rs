@@ -21,6 +21,9 @@
 //!   the layer's `from`, and the layer begins there. Without `from` it has no
 //!   beginning and counts from Monday 2024-01-01: whoever reads the rules, today
 //!   or after a restart, finds the same person on call.
+//! * A layer may take its shifts from a calendar of others instead
+//!   ([`shared_calendars`](mod@super::shared_calendars)); it is active while an event there
+//!   names somebody, and may put several people on call.
 //! * A later layer wins while it is active. Overrides win over all layers, of
 //!   two at once the later one in the file.
 
@@ -36,6 +39,7 @@ pub(super) use rotation::Rotation;
 pub(super) use wall::{DAY, Day, Minute, date_of, day, day_of, instant, minute, minute_of, weekday};
 
 use super::finding::Spot;
+use super::shared_calendars::Shifts;
 use crate::domain::Person;
 
 /// How far ahead the end of a shift is looked for.
@@ -87,42 +91,67 @@ pub struct Gap {
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) zone: TimeZone,
-    pub(super) mask: Mask,
-    pub(super) rotation: Rotation,
-    /// Names, in turn. Not empty.
+    /// Names of everybody it may put on call.
     pub(super) who: Vec<String>,
-    /// The layer is not there before.
-    pub(super) begins: Option<Minute>,
+    pub(super) turns: Turns,
     /// Its place.
     pub(super) spot: Spot,
 }
 
-impl Layer {
+/// How a layer knows whose turn it is.
+#[derive(Debug)]
+pub(super) enum Turns {
+    /// By rotation.
+    Rotation(Rotating),
+    /// As a calendar of others says.
+    Calendar(Shifts),
+}
+
+/// The turns of a layer that rotates.
+#[derive(Debug)]
+pub(super) struct Rotating {
+    pub(super) mask: Mask,
+    pub(super) rotation: Rotation,
+    /// The layer is not there before.
+    pub(super) begins: Option<Minute>,
+}
+
+impl Rotating {
     /// Whether it is not there yet.
-    pub(super) fn begins_after(&self, at: Timestamp) -> bool {
-        self.begins.is_some_and(|begins| minute(&self.zone, at) < begins)
+    pub(super) fn begins_after(&self, zone: &TimeZone, at: Timestamp) -> bool {
+        self.begins.is_some_and(|begins| minute(zone, at) < begins)
     }
 
-    /// Whether everybody's turn comes within so long, if no slot rests.
-    pub(super) fn deals_all_within(&self, span: SignedDuration) -> bool {
-        let turns = i64::try_from(self.who.len()).unwrap_or(i64::MAX);
+    /// Whether so many people have their turn within so long, if no slot rests.
+    pub(super) fn deals_all_within(&self, people: usize, span: SignedDuration) -> bool {
+        let turns = i64::try_from(people).unwrap_or(i64::MAX);
         self.rotation.period().saturating_mul(turns) <= span.as_mins()
     }
 
-    /// Who is on call by this layer, and up to when that is sure.
-    fn at(&self, at: Timestamp) -> (Option<&str>, Timestamp) {
-        let minute = minute(&self.zone, at);
+    /// Whose turn it is by wall time, and up to when that is sure.
+    fn at<'w>(&self, zone: &TimeZone, who: &'w [String], at: Timestamp) -> (Option<&'w [String]>, Timestamp) {
+        let minute = minute(zone, at);
         if let Some(begins) = self.begins.filter(|begins| minute < *begins) {
-            return (None, instant(&self.zone, begins));
+            return (None, instant(zone, begins));
         }
         let (active, until) = self.mask.at(minute);
         if !active {
-            return (None, instant(&self.zone, until));
+            return (None, instant(zone, until));
         }
         let (slot, end) = self.rotation.slot(minute);
-        let people = i64::try_from(self.who.len()).unwrap_or(i64::MAX).max(1);
+        let people = i64::try_from(who.len()).unwrap_or(i64::MAX).max(1);
         let turn = usize::try_from(self.rotation.turn(slot).rem_euclid(people)).unwrap_or_default();
-        (self.who.get(turn).map(String::as_str), instant(&self.zone, until.min(end)))
+        (who.get(turn..=turn), instant(zone, until.min(end)))
+    }
+}
+
+impl Layer {
+    /// Who is on call by this layer, and up to when that is sure.
+    fn at(&self, at: Timestamp) -> (Option<&[String]>, Timestamp) {
+        match &self.turns {
+            Turns::Rotation(rotating) => rotating.at(&self.zone, &self.who, at),
+            Turns::Calendar(shifts) => shifts.at(at),
+        }
     }
 }
 
@@ -147,8 +176,8 @@ pub(super) struct Schedule {
     pub(super) spot: Spot,
 }
 
-/// Who is on call, and why they; `None` in a gap.
-pub(super) type Duty<'s> = Option<(&'s str, Source)>;
+/// Who is on call, at least one, and why they; `None` in a gap.
+pub(super) type Duty<'s> = Option<(&'s [String], Source)>;
 
 /// A span with one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +195,7 @@ impl Schedule {
             if at < one.from {
                 until = until.min(one.from);
             } else if at < one.to {
-                return (Some((&one.who, Source::Override(index))), until.min(one.to));
+                return (Some((std::slice::from_ref(&one.who), Source::Override(index))), until.min(one.to));
             }
         }
         for (index, layer) in self.layers.iter().enumerate().rev() {
@@ -201,7 +230,7 @@ impl Schedule {
         let (now, mut until) = self.at(at);
         while until < end {
             let (then, sure) = self.at(until);
-            if then.map(|(name, _)| name) != now.map(|(name, _)| name) {
+            if then.map(|(names, _)| names) != now.map(|(names, _)| names) {
                 return Some(until);
             }
             until = sure;

@@ -17,10 +17,13 @@ use crate::store::StoreError;
 use crate::store::sql::{Db, values};
 
 /// Version, the oldest version whose release can work with it, and how to get there.
-const MIGRATIONS: [(i64, i64, &str); 1] = [(1, 1, include_str!("migrations/0001_initial.sql"))];
+const MIGRATIONS: [(i64, i64, &str); 2] = [
+    (1, 1, include_str!("migrations/0001_initial.sql")),
+    (2, 1, include_str!("migrations/0002_calendars.sql")),
+];
 
 /// The version that this release reads and writes.
-const LATEST: i64 = 1;
+const LATEST: i64 = 2;
 
 /// The oldest server that will do.
 const OLDEST_SERVER: i64 = 14;

@@ -21,6 +21,7 @@ use super::{Attendance, Holder, InboxId, NewDelivery, StoreError};
 
 mod answer_rows;
 pub(super) mod backlog;
+mod calendars;
 mod cards;
 pub(super) mod claims;
 pub(super) mod commands;

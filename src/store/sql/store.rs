@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::claims::{self, Lease};
 use super::inbox::{self, Retention};
 use super::{
-    Backend, Db, backlog, cards, directory, heard, heartbeats, incidents, journal, outbox, pins, rings,
-    spending, storms, upkeep,
+    Backend, Db, backlog, calendars, cards, directory, heard, heartbeats, incidents, journal, outbox, pins,
+    rings, spending, storms, upkeep,
 };
 use crate::domain::{
     Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry, Spent,
@@ -20,7 +20,8 @@ use crate::domain::{
 };
 use crate::store::{
     Appetite, Attendance, Backlog, Card, Change, Claim, Commit, Decide, Delivery, DirectoryEntry, Folded,
-    HeldAlert, InboxId, Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm, Ticket,
+    HeldAlert, InboxId, KeptCalendar, Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError,
+    Storm, Ticket,
 };
 
 /// A store whose tables are in a database of some kind.
@@ -243,6 +244,14 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn remember(&self, entries: Vec<(Contact, DirectoryEntry)>) -> Result<(), StoreError> {
         self.backend.write(move |db| directory::save(db, &entries)).await
+    }
+
+    async fn calendar(&self, address: String) -> Result<Option<KeptCalendar>, StoreError> {
+        self.backend.read(move |db| calendars::load(db, &address)).await
+    }
+
+    async fn keep_calendar(&self, address: String, copy: KeptCalendar) -> Result<(), StoreError> {
+        self.backend.write(move |db| calendars::save(db, &address, &copy)).await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

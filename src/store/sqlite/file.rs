@@ -298,7 +298,7 @@ mod tests {
                 "another application",
             ),
             ("wal.db", Some("PRAGMA journal_mode = WAL; CREATE TABLE dashboard (id)"), "another application"),
-            ("newer.db", Some(newer.as_str()), "schema is version 99, this larkhorn knows up to 2"),
+            ("newer.db", Some(newer.as_str()), "schema is version 99, this larkhorn knows up to 3"),
         ];
         let folder = folder();
         for (name, sql, expected) in cases {

@@ -8,11 +8,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::file::APPLICATION_ID;
 use crate::store::StoreError;
 
-const MIGRATIONS: [(i32, &str); 2] =
-    [(1, include_str!("migrations/0001_initial.sql")), (2, include_str!("migrations/0002_replicas.sql"))];
+const MIGRATIONS: [(i32, &str); 3] = [
+    (1, include_str!("migrations/0001_initial.sql")),
+    (2, include_str!("migrations/0002_replicas.sql")),
+    (3, include_str!("migrations/0003_calendars.sql")),
+];
 
 /// The version that this release reads and writes.
-pub(super) const LATEST: i32 = 2;
+pub(super) const LATEST: i32 = 3;
 
 /// Brings a database to [`LATEST`]. One that is newer is the caller's to refuse.
 pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
@@ -42,8 +45,11 @@ mod tests {
     use crate::store::{Appetite, Lookup, Store};
 
     /// What a release with that schema wrote.
-    const SAMPLES: [(i32, &str); 2] =
-        [(1, include_str!("migrations/0001_sample.sql")), (2, include_str!("migrations/0002_sample.sql"))];
+    const SAMPLES: [(i32, &str); 3] = [
+        (1, include_str!("migrations/0001_sample.sql")),
+        (2, include_str!("migrations/0002_sample.sql")),
+        (3, include_str!("migrations/0003_sample.sql")),
+    ];
 
     #[test]
     fn every_migration_has_its_number_and_a_sample_before_the_next() {

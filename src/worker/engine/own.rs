@@ -33,6 +33,11 @@ pub enum Alarm {
         /// Whose, and what would have been taken.
         why: String,
     },
+    /// A shared calendar could not be read for long.
+    CalendarStale {
+        /// Which, and since when.
+        why: String,
+    },
     /// Buttons, replies and emoji do not arrive.
     LongConnectionDown {
         /// What is wrong.
@@ -42,8 +47,9 @@ pub enum Alarm {
 
 impl Alarm {
     /// The names of all, as `alertname`.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 7] = [
         "BudgetLow",
+        "CalendarStale",
         "CardsRefused",
         "DeliveryLate",
         "FeishuRefuses",
@@ -53,9 +59,10 @@ impl Alarm {
 
     /// Its `alertname`.
     pub fn name(&self) -> &'static str {
-        let [budget, cards, late, refuses, down, too_large] = Self::NAMES;
+        let [budget, calendar, cards, late, refuses, down, too_large] = Self::NAMES;
         match self {
             Self::BudgetLow { .. } => budget,
+            Self::CalendarStale { .. } => calendar,
             Self::CardsRefused { .. } => cards,
             Self::DeliveryLate => late,
             Self::FeishuRefuses { .. } => refuses,
@@ -87,6 +94,12 @@ impl Alarm {
             }
             (Self::CardsRefused { why }, Locale::ZhCn) => {
                 format!("卡片发不出去，只看那里的人收不到消息：{why}")
+            }
+            (Self::CalendarStale { why }, Locale::En) => {
+                format!("a shared calendar cannot be read, so its shifts may be out of date: {why}")
+            }
+            (Self::CalendarStale { why }, Locale::ZhCn) => {
+                format!("共享日历读不到，其中的值班可能已经过时：{why}")
             }
             (Self::LongConnectionDown { why }, Locale::En) => {
                 format!("the long connection is down, buttons and replies do not arrive: {why}")

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{CALENDAR, EMPTY_STEP, GAP, PERSON_TWICE, STARVATION};
 use crate::domain::Target;
-use crate::rules::schedule::{Duty, Gap, Schedule, Source, Span, date_of, day_of, minute};
+use crate::rules::schedule::{Gap, Schedule, Source, Span, Turns, date_of, day_of, minute};
 use crate::rules::{Ladder, RuleSet, Warning};
 
 /// How far ahead gaps are warned of.
@@ -17,6 +17,8 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
 const TURNS_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// A calendar that lists nothing for so many days ahead is about to be wrong.
 const CALENDAR_DAYS: i64 = 30;
+/// A shared calendar in which nothing takes place after so long has been forgotten.
+const CALENDAR_AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Somebody who gets less than this part of a fair share is starved.
 const STARVED: i128 = 4;
 
@@ -33,6 +35,7 @@ impl RuleSet {
             let spans = spans.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
             warnings.extend(gap(name, schedule, spans));
             starvation(name, schedule, now, &mut warnings);
+            shared_calendars_that_end(name, schedule, now, &mut warnings);
         }
         for ladder in &self.ladders {
             empty_steps(ladder, &spans, &mut warnings);
@@ -119,6 +122,21 @@ fn gap(name: &str, schedule: &Schedule, spans: &[Span<'_>]) -> Option<Warning> {
     Some(schedule.spot.finding(GAP, message))
 }
 
+/// Calendars of others whose last event is over, or soon will be.
+fn shared_calendars_that_end(name: &str, schedule: &Schedule, now: Timestamp, warnings: &mut Vec<Warning>) {
+    let soon = now.checked_add(CALENDAR_AHEAD).unwrap_or(Timestamp::MAX);
+    for (number, layer) in (1..).zip(&schedule.layers) {
+        let Turns::Calendar(shifts) = &layer.turns else { continue };
+        let Some(end) = shifts.end().filter(|end| *end < soon) else { continue };
+        let when = if end <= now { "ended" } else { "ends" };
+        let message = format!(
+            "schedule {name:?}: the calendar of layer {number} {when} at {}, with its last event; plan on there",
+            civil(&schedule.zone, end),
+        );
+        warnings.push(layer.spot.finding(CALENDAR, message));
+    }
+}
+
 /// The spans with nobody.
 pub(in crate::rules) fn gaps(spans: &[Span<'_>]) -> Vec<Gap> {
     let empty = spans.iter().filter(|span| span.duty.is_none());
@@ -130,14 +148,18 @@ fn starvation(name: &str, schedule: &Schedule, now: Timestamp, warnings: &mut Ve
     let end = now.checked_add(TURNS_AHEAD).unwrap_or(Timestamp::MAX);
     let mut served: BTreeMap<(usize, &str), i128> = BTreeMap::new();
     for Span { duty, from, to } in schedule.spans(now, end) {
-        if let Some((who, Source::Layer(layer))) = duty {
-            *served.entry((layer, who)).or_default() += to.duration_since(from).as_nanos();
+        if let Some((names, Source::Layer(layer))) = duty {
+            for who in names {
+                *served.entry((layer, who)).or_default() += to.duration_since(from).as_nanos();
+            }
         }
     }
     for (at, layer) in schedule.layers.iter().enumerate() {
+        let Turns::Rotation(rotating) = &layer.turns else { continue };
         let people: BTreeSet<&str> = layer.who.iter().map(String::as_str).collect();
         // A turn that takes longer than what is looked at says nothing.
-        if layer.begins_after(now) || !layer.deals_all_within(TURNS_AHEAD / 2) {
+        let all = layer.who.len();
+        if rotating.begins_after(&layer.zone, now) || !rotating.deals_all_within(all, TURNS_AHEAD / 2) {
             continue;
         }
         let time = |who: &&str| served.get(&(at, *who)).copied().unwrap_or_default();
@@ -194,10 +216,10 @@ fn empty_steps(ladder: &Ladder, spans: &BTreeMap<&str, Vec<Span<'_>>>, warnings:
 
 /// Who is on call by both first, and from when.
 fn same_person<'s>(one: &[Span<'s>], other: &[Span<'s>]) -> Option<(&'s str, Timestamp)> {
-    let name = |duty: Duty<'s>| duty.map(|(name, _)| name);
+    let names = |span: &Span<'s>| span.duty.map(|(names, _)| names).unwrap_or_default();
     let (mut a, mut b) = (one.iter().peekable(), other.iter().peekable());
     while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
-        if let Some(who) = name(x.duty).filter(|who| name(y.duty) == Some(*who)) {
+        if let Some(who) = names(x).iter().find(|who| names(y).contains(who)) {
             return Some((who, x.from.max(y.from)));
         }
         let earlier = if x.to <= y.to { &mut a } else { &mut b };

@@ -44,6 +44,9 @@ pub(super) const NO_CATCH_ALL: &str = "no-catch-all";
 pub(super) const GAP: &str = "schedule-gap";
 pub(super) const STARVATION: &str = "rotation-starvation";
 pub(super) const CALENDAR: &str = "calendar-ends";
+/// A shared calendar could not be read: its layer has nobody.
+pub const UNREAD_CALENDAR: &str = "unread-calendar";
+pub(super) const CALENDAR_STRANGER: &str = "calendar-stranger";
 pub(super) const SHARED_ID: &str = "shared-id";
 pub(super) const ODD_ID: &str = "odd-id";
 /// A rule's template does not exist. Said by whoever has the templates at hand.
@@ -54,7 +57,7 @@ pub const BROKEN_TEMPLATE: &str = "broken-template";
 pub const CARD_TOO_LARGE: &str = "card-too-large";
 
 /// The names of all kinds of warnings, with what each means.
-pub const LINTS: [(&str, &str); 19] = [
+pub const LINTS: [(&str, &str); 21] = [
     (UNREACHABLE, "an earlier rule takes every alert that the rule matches"),
     (CONTRADICTION, "no value of a label can pass all matchers of the rule"),
     (NO_MATCH_ALL, "alerts that match no rule are told to nobody"),
@@ -69,6 +72,8 @@ pub const LINTS: [(&str, &str); 19] = [
     (GAP, "nobody is on call for some of the next 90 days"),
     (STARVATION, "somebody in a rotation is never, or hardly ever, on call by it"),
     (CALENDAR, "the days listed in a calendar are over, or nearly"),
+    (UNREAD_CALENDAR, "a shared calendar could not be read, so its layer has nobody"),
+    (CALENDAR_STRANGER, "an event of a shared calendar names nobody of people, or cannot be understood"),
     (SHARED_ID, "two names for one person or chat"),
     (ODD_ID, "an id that does not look like one"),
     (UNKNOWN_TEMPLATE, "a rule's template does not exist"),
