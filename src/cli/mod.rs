@@ -13,7 +13,6 @@ mod doctor;
 mod explain;
 mod fake_feishu;
 mod incidents;
-mod instants;
 mod man;
 mod oncall;
 mod output;

@@ -18,6 +18,7 @@ pub(super) enum When {
 impl When {
     /// For clap.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
         if let Ok(instant) = text.parse() {
             return Ok(Self::Instant(instant));
         }
@@ -52,6 +53,11 @@ pub(super) fn offset(span: SignedDuration) -> String {
     if text.is_empty() { "+0s".to_owned() } else { format!("+{text}") }
 }
 
+/// RFC 3339 with the offset of the zone.
+pub(super) fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
+    at.display_with_offset(zone.to_offset(at)).to_string()
+}
+
 /// A time as people read it, with its offset.
 pub(super) fn shown(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M %:z").to_string()
@@ -74,6 +80,8 @@ mod tests {
             let instant = When::parse(text).ok().map(|when| when.instant(&shanghai).unwrap().to_string());
             assert_eq!(instant.as_deref(), expected, "{text}");
         }
+        let at = When::parse("2026-11-27T18:14:00Z").unwrap().instant(&shanghai).unwrap();
+        assert_eq!(rfc3339(at, &shanghai), "2026-11-28T02:14:00+08:00");
     }
 
     #[test]

@@ -117,9 +117,11 @@ fn basic(raw: RawBasic, problems: &mut Problems) -> Option<Basic> {
 }
 
 fn feishu(raw: RawFeishu, problems: &mut Problems) -> Feishu {
+    // An `off` without quotes is a boolean to the reader of the file.
+    let given = raw.events.as_deref().map(|word| if word == "false" { "off" } else { word });
     let events = word(
         "feishu.events",
-        raw.events.as_deref(),
+        given,
         &[("long_connection", Events::LongConnection), ("http", Events::Http), ("off", Events::Off)],
     );
     let urgent_via = word(

@@ -69,6 +69,10 @@ fn nothing_set_means_the_defaults_of_the_contract() {
     assert!(matches!(&settings.store.url, StoreUrl::Sqlite(path) if path == Path::new("larkhorn.db")));
     assert_eq!(settings.feishu.base_url, "https://open.feishu.cn");
     assert_eq!(settings.feishu.events, Events::LongConnection);
+    for off in ["off", "'off'", "\"off\""] {
+        let text = format!("feishu: {{events: {off}}}");
+        assert_eq!(load(&text).unwrap().feishu.events, Events::Off, "{off}");
+    }
     assert_eq!(settings.feishu.urgent_via, UrgentVia::Reply);
     assert_eq!(settings.feishu.locale, Locale::ZhCn);
     assert_eq!(settings.timezone.iana_name(), Some("Asia/Shanghai"));

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::app::rehearsal::Told;
 use crate::cli::columns::{self, Cell};
-use crate::cli::instants;
 use crate::cli::output::{Paint, Tone};
+use crate::cli::when::rfc3339;
 use crate::domain::Urgent;
 
 /// Who was buzzed how loudly, and how often.
@@ -118,7 +118,7 @@ impl Found {
         let incidents = self.changed().map(|((at, title), (old, new))| {
             let at = Timestamp::from_second(*at).unwrap_or_default();
             json!({
-                "opened_at": instants::rfc3339(at, zone),
+                "opened_at": rfc3339(at, zone),
                 "title": title,
                 "old_rules": old.rules,
                 "new_rules": new.rules,

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
-use super::instants;
 use super::output::{Format, Paint, say};
 use super::scene::Scene;
+use super::when::When;
 use crate::app::rehearsal::{Cue, Curtain, Happens, Told};
 use crate::app::{self, SystemClock};
 use crate::domain::Clock;
@@ -91,8 +91,9 @@ fn since(text: &str, scene: &Scene) -> anyhow::Result<Timestamp> {
     if let Some(span) = parse_duration(text) {
         return SystemClock.now().checked_sub(span).with_context(|| format!("--since {text}: too long ago"));
     }
-    instants::parse(text, &scene.zone)
-        .map_err(|why| anyhow::anyhow!("--since {why}; or how long ago, as 24h"))
+    let when =
+        When::parse(text).map_err(|why| anyhow::anyhow!("--since {text}: {why}; or how long ago, as 24h"))?;
+    when.instant(&scene.zone)
 }
 
 /// The webhooks that the store keeps. A file is copied first: it may be in use.

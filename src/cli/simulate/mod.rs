@@ -18,8 +18,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::output::{Paint, complain, read, say};
+use super::scene;
+use super::when::{When, rfc3339};
 use super::words::Words;
-use super::{instants, scene};
 use crate::app::SystemClock;
 use crate::app::rehearsal::{Cue, Curtain, Happens, Moment, Told};
 use crate::domain::{Action, AlertGroup, AlertStatus, Clock, SourceKind, Urgent};
@@ -68,8 +69,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
     /// When it comes in: 2026-11-28T02:14:00+08:00, or wall time in the settings' zone (default: now)
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = When::parse)]
+    at: Option<When>,
     /// Somebody acknowledges so long after; without a name whoever was paged last
     #[arg(long, value_name = "[NAME@]+4m", value_parser = answer)]
     ack: Option<Answer>,
@@ -115,8 +116,8 @@ pub(super) async fn run(
     let group = sources::decode(kind, &body)?;
     let (scene, checked) = scene::set(&options.rules, settings).await?;
     let rules = Arc::new(checked.rules);
-    let begins = match &options.at {
-        Some(text) => instants::parse(text, &scene.zone).map_err(|why| anyhow::anyhow!("--at {why}"))?,
+    let begins = match options.at {
+        Some(when) => when.instant(&scene.zone)?,
         None => whole_second(SystemClock.now()),
     };
     if let Some(by) = options.ack.as_ref().and_then(|ack| ack.by.as_deref())
@@ -227,7 +228,7 @@ impl<'a> Incident<'a> {
     fn of(told: &'a Told, begins: Timestamp, zone: &TimeZone) -> Self {
         let entry = |moment: &'a Moment| Entry {
             after: format_duration(moment.at.duration_since(begins)),
-            at: instants::rfc3339(moment.at, zone),
+            at: rfc3339(moment.at, zone),
             action: moment.what.as_str(),
             urgent: moment.urgent.map(Urgent::as_str),
             to: &moment.to,
