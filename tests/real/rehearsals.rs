@@ -119,7 +119,7 @@ fn simulate_gives_the_card_and_refuses_what_cannot_be() {
     assert!(ran.code == Some(1) && ran.complaints[0].contains("no rule takes"), "{ran:?}");
     let soon = ["simulate", "--rules", "r.yaml", "--payload", "-", "--at", "soon"];
     let ran = run_with(folder.path(), &[], &soon, &body);
-    assert!(ran.code == Some(1) && ran.complaints[0].contains("2026-11-28"), "{ran:?}");
+    assert!(ran.code == Some(2) && ran.complaints[0].contains("2026-12-01 09:00"), "{ran:?}");
     let ran = run_with(folder.path(), &[], &["simulate", "--rules", "r.yaml", "--payload", "-"], b"{}");
     assert!(ran.code == Some(1) && ran.complaints[0].contains("alerts"), "{ran:?}");
 }
