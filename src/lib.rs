@@ -68,6 +68,7 @@
 //! | uuid | idempotency keys towards Feishu |
 //! | arc-swap | rules replaced under readers that never wait |
 //! | async-trait | the store and the app's hooks as trait objects |
+//! | flate2 (in Rust) | webhooks that a proxy has packed, unpacked up to the limit of a body |
 //! | bytes, futures-util | bodies without copies; jobs side by side |
 //! | thiserror, anyhow | errors that callers match on; errors that operators read |
 //! | lettre | mail as a last resort: TLS, authentication and headers done right |

@@ -1,27 +1,31 @@
 //! Reads a body: never more than the limit, never waiting for ever.
 //!
-//! Compressed bodies are refused by their head (415): no sender of alerts
-//! compresses, and what is never unpacked cannot be a bomb.
+//! No sender of alerts compresses, but a proxy before this one may: gzip is
+//! unpacked, up to the same limit, so that a bomb is a body that is too large. Other
+//! packings are refused by their head (415).
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Payload;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::{Intake, Limits};
 
-/// Refuses what cannot be JSON as it is: compressed bodies and other types.
+/// Refuses what cannot be JSON: other packings than gzip, and other types.
 /// A missing type is tolerated; senders in the wild leave it out.
 pub(super) fn check_type(request: &HttpRequest) -> Result<(), Problem> {
-    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
-        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    if let Some(encoding) = encoding(request)
+        && !encoding.eq_ignore_ascii_case(b"identity")
+        && !is_gzip(encoding)
     {
-        let detail = "the body is compressed: send it as it is, without Content-Encoding";
+        let detail = "Content-Encoding is none that is known here: send the body as it is, or as gzip";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).closing());
     }
     if !request.headers().contains_key(header::CONTENT_TYPE) {
@@ -33,6 +37,46 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), Problem> {
     }
     let detail = format!("Content-Type is {kind:?}: send application/json");
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).closing())
+}
+
+fn encoding(request: &HttpRequest) -> Option<&[u8]> {
+    request.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes())
+}
+
+fn is_gzip(encoding: &[u8]) -> bool {
+    encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip")
+}
+
+/// So much is unpacked before others have their turn, in bytes: well below a millisecond's work.
+const TURN: usize = 64 * 1024;
+
+/// The body as it was before it was packed, if it was: 413 beyond the limit, 400 when it cannot be unpacked.
+pub(super) async fn unpacked(
+    request: &HttpRequest,
+    body: Bytes,
+    limits: Limits,
+    intake: &Intake,
+) -> Result<Bytes, Problem> {
+    if !encoding(request).is_some_and(is_gzip) {
+        return Ok(body);
+    }
+    let mut packed = MultiGzDecoder::new(body.reader());
+    let (mut whole, mut turn) = (BytesMut::new(), vec![0; TURN]);
+    let mut held = intake.room();
+    loop {
+        let count = packed.read(&mut turn).map_err(|error| {
+            Problem::bad_request(format!("the body is not the gzip that its Content-Encoding says: {error}"))
+        })?;
+        let Some(part) = turn.get(..count).filter(|part| !part.is_empty()) else {
+            return Ok(whole.freeze());
+        };
+        if whole.len().saturating_add(count) > limits.max_body_bytes {
+            return Err(too_large(limits));
+        }
+        held.grow(count)?;
+        whole.extend_from_slice(part);
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What a sender must keep up on average, in bytes per second. One that

@@ -94,17 +94,23 @@ async fn keep(
     let named = source(request)?;
     state.intake.admit(state.store.as_ref(), state.clock.now()).await.map_err(Problem::closing)?;
     let known = matches!(caller, Caller::Admitted);
-    let body = body::read(request, payload, state.limits, &state.intake).await.inspect_err(|problem| {
-        // Who only claims to be known must not wake anybody.
-        if known && problem.status() == StatusCode::PAYLOAD_TOO_LARGE {
+    let note = |problem: &Problem| {
+        if problem.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let source = named.clone().unwrap_or_else(|| UNKNOWN.to_owned());
             let limit = state.limits.max_body_bytes;
             state.refusals.note(Refused { at: state.clock.now(), source, limit });
+        }
+    };
+    // Who only claims to be known must not wake anybody, nor have anything unpacked.
+    let body = body::read(request, payload, state.limits, &state.intake).await.inspect_err(|problem| {
+        if known {
+            note(problem)
         }
     })?;
     if let Caller::Signed(signature) = caller {
         signature.check(&body, state.clock.now())?;
     }
+    let body = body::unpacked(request, body, state.limits, &state.intake).await.inspect_err(note)?;
     if let Some(name) = &named {
         counted_as.clone_from(name);
     }

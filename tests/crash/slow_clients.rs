@@ -3,6 +3,7 @@
 //! about as quickly as ever. Bodies without end, and packed ones, are refused, and
 //! somebody hears of what was refused for good.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -238,9 +239,9 @@ async fn bodies_without_end_and_packed_ones_are_refused_and_somebody_hears_of_it
         )
     };
     let chunk = [b"4000\r\n".as_slice(), &[b' '; 0x4000], b"\r\n"].concat();
-    let packed = flood(lane.pager.address, &head("Content-Encoding: gzip\r\n"), &chunk).await;
+    let packed = flood(lane.pager.address, &head("Content-Encoding: br\r\n"), &chunk).await;
     assert!(packed.starts_with("HTTP/1.1 415 "), "{packed}");
-    assert!(packed.contains("without Content-Encoding"), "{packed}");
+    assert!(packed.contains("or as gzip"), "{packed}");
     assert_eq!(lane.pager.incidents().await.len(), 0, "415 is for who sets it up, not for who is on call");
 
     let endless = flood(lane.pager.address, &head(""), &chunk).await;
@@ -254,8 +255,27 @@ async fn bodies_without_end_and_packed_ones_are_refused_and_somebody_hears_of_it
     let summary = incident["summary"].as_str().unwrap();
     assert!(summary.contains("eu > 1000000 bytes") && summary.contains("max_alerts"), "{summary}");
     assert_eq!((&incident["rule"], &incident["severity"]), (&"larkhorn".into(), &"critical".into()));
+    // A bomb: a thousandth of what it unpacks to.
+    let bomb = gzip(&vec![b' '; 64 << 20]);
+    assert!(bomb.len() < 100_000, "{}", bomb.len());
+    let sent = |body: Vec<u8>| {
+        let client = reqwest::Client::new().post(format!("http://{}/webhook?source=eu", lane.pager.address));
+        let client = client.header("Content-Type", "application/json").header("Content-Encoding", "gzip");
+        client.bearer_auth(format!("webhook-{CANARY}")).body(body).send()
+    };
+    assert_eq!(sent(bomb).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(lane.pager.metric(counted).await, Some(2.0));
+    let whole = webhook(1, false, true);
+    assert_eq!(sent(gzip(whole.as_bytes())).await.unwrap().status(), StatusCode::OK);
+    eventually("the incident", async || lane.pager.incidents().await.len() == 2).await;
     // A stranger's is not worth waking anybody.
     let strange = head("").replace("Bearer webhook", "Bearer other");
     assert!(flood(lane.pager.address, &strange, &chunk).await.starts_with("HTTP/1.1 401 "));
-    assert_eq!(lane.pager.incidents().await.len(), 1);
+    assert_eq!(lane.pager.incidents().await.len(), 2);
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(plain).unwrap();
+    packed.finish().unwrap()
 }

@@ -59,5 +59,8 @@ pub fn calendar_problem(copy: &CalendarCopy) -> Option<String> {
 ///
 /// Why it cannot be understood. Better none than half of it.
 pub(super) fn events(copy: &CalendarCopy, zone: &TimeZone) -> Result<(Vec<Event>, Vec<String>), String> {
-    ical::read(&copy.text, zone, copy.read_at)
+    // Somebody else's text in somebody else's parser, and a pager that must start.
+    let read = || ical::read(&copy.text, zone, copy.read_at);
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err("it is beyond what can be understood".to_owned()))
 }
