@@ -40,7 +40,7 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 fn encoding(request: &HttpRequest) -> Option<&[u8]> {
-    request.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes())
+    request.headers().get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes)
 }
 
 fn is_gzip(encoding: &[u8]) -> bool {

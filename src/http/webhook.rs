@@ -104,7 +104,7 @@ async fn keep(
     // Who only claims to be known must not wake anybody, nor have anything unpacked.
     let body = body::read(request, payload, state.limits, &state.intake).await.inspect_err(|problem| {
         if known {
-            note(problem)
+            note(problem);
         }
     })?;
     if let Caller::Signed(signature) = caller {
