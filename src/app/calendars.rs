@@ -14,6 +14,7 @@
 //! What is in a calendar, and who that puts on call, is said by `rules`.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ use crate::wire;
 const EVERY: Duration = Duration::from_mins(10);
 /// The largest calendar that is read, in bytes.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A calendar that takes longer to understand is refused.
+const UNDERSTOOD_IN: Duration = Duration::from_secs(3);
 /// A copy that has not changed is written down again after so long.
 const KEEP_EVERY: SignedDuration = SignedDuration::from_hours(6);
 /// What repeats is worked out anew after so long, though nothing has changed.
@@ -47,25 +50,45 @@ pub(super) async fn read_all(addresses: &BTreeSet<CalendarAddress>, now: Timesta
     let any_url = addresses.iter().any(|address| address.url().is_some());
     let http = any_url.then(|| wire::client(CALL_TIMEOUT, CONNECT_TIMEOUT));
     let read = addresses.iter().map(async |address| {
-        let copy = match (address.file(), address.url(), &http) {
+        let text = match (address.file(), address.url(), &http) {
             (Some(file), ..) => read_file(file),
             (_, Some(url), Some(Ok(http))) => ask(http, url).await,
             (_, _, Some(Err(error))) => Err(error.clone()),
             _ => Err("it is neither a file nor an address".to_owned()),
         };
-        let copy = copy.map(|text| CalendarCopy { text, read_at: now });
-        let copy = copy.and_then(|copy| calendar_problem(&copy).map_or(Ok(copy), Err));
+        let copy = match text {
+            Ok(text) => usable(CalendarCopy { text, read_at: now }).await,
+            Err(why) => Err(why),
+        };
         (address.clone(), copy)
     });
     join_all(read).await.into_iter().collect()
 }
 
-fn read_file(file: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(file).map_err(|error| format!("it cannot be read: {error}"))?.len();
-    if size > u64::try_from(BYTES_MAX).unwrap_or(u64::MAX) {
-        return Err(format!("it is larger than {BYTES_MAX} bytes"));
+/// A copy that can be understood, and in good time: it will be again and again.
+async fn usable(copy: CalendarCopy) -> Result<CalendarCopy, String> {
+    // In somebody else's parser a small text can take long.
+    let look = tokio::task::spawn_blocking(move || match calendar_problem(&copy) {
+        None => Ok(copy),
+        Some(why) => Err(why),
+    });
+    match tokio::time::timeout(UNDERSTOOD_IN, look).await {
+        Ok(looked) => looked.unwrap_or_else(|_| Err("it cannot be understood".to_owned())),
+        Err(_) => Err(format!("it cannot be understood within {} s", UNDERSTOOD_IN.as_secs())),
     }
-    std::fs::read_to_string(file).map_err(|error| format!("it cannot be read: {error}"))
+}
+
+fn read_file(file: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
+    let is_file = std::fs::metadata(file).map_err(unreadable)?.is_file();
+    if !is_file {
+        return Err("it is no file".to_owned());
+    }
+    let most = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    let mut opened = std::fs::File::open(file).map_err(unreadable)?.take(most.saturating_add(1));
+    opened.read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() > BYTES_MAX { Err(format!("it is larger than {BYTES_MAX} bytes")) } else { Ok(text) }
 }
 
 async fn ask(http: &reqwest::Client, url: &str) -> Result<String, String> {
@@ -144,9 +167,9 @@ impl SharedCalendars {
         }
     }
 
-    /// Gives rules files what they lack of calendars; see [`supply`].
+    /// Gives rules files that somebody wants in force what they lack of calendars; see [`supply`].
     pub(super) async fn supply(&self, files: &mut RuleFiles) {
-        supply(files, &*self.store, self.clock.now()).await;
+        supply(files, &*self.store, self.clock.now(), false).await;
     }
 
     /// Reads all once, and puts in force what has changed.
@@ -164,7 +187,7 @@ impl SharedCalendars {
             }
         }
         if changed {
-            self.put_if_good(&mut in_force, files);
+            self.put_if_good(&mut in_force, files).await;
         } else {
             in_force.files = files;
         }
@@ -174,20 +197,19 @@ impl SharedCalendars {
     }
 
     /// Puts files in force whose calendars have changed.
-    fn put_if_good(&self, in_force: &mut InForce, files: RuleFiles) {
-        match files.load() {
+    async fn put_if_good(&self, in_force: &mut InForce, files: RuleFiles) {
+        let load = tokio::task::spawn_blocking(move || (files.load(), files));
+        let Ok((loaded, files)) = load.await else { return };
+        match loaded {
             Ok((rules, warnings)) => {
-                for warning in warnings.iter().filter(|warning| warning.code.contains("calendar")) {
-                    tracing::warn!("{warning}");
-                }
+                let of_calendars = warnings.iter().filter(|warning| warning.code.contains("calendar"));
+                of_calendars.for_each(|warning| tracing::warn!("{warning}"));
                 tracing::info!("shared calendars have changed");
                 self.put(in_force, files, rules);
             }
-            Err(errors) => {
-                for error in errors {
-                    tracing::error!("shared calendars have changed, and cannot be put in force: {error}");
-                }
-            }
+            Err(errors) => errors
+                .iter()
+                .for_each(|error| tracing::error!("changed calendars cannot be put in force: {error}")),
         }
     }
 
@@ -220,28 +242,57 @@ impl SharedCalendars {
     }
 }
 
-/// Gives rules files what they lack of calendars: the copies that are kept, else what
-/// is read now. What could be had of neither stays as it is.
-pub(super) async fn supply(files: &mut RuleFiles, store: &dyn Store, now: Timestamp) {
+/// Gives rules files the calendars that they name: files as they are, of addresses the
+/// copies that are kept, else what is read now. What could be had of neither stays unread;
+/// `lenient`, a file that cannot be read gives way to its copy.
+pub(super) async fn supply(files: &mut RuleFiles, store: &dyn Store, now: Timestamp, lenient: bool) {
+    let (here, there): (BTreeSet<_>, BTreeSet<_>) =
+        files.lacking().into_iter().partition(|address| address.file().is_some());
+    for (address, copy) in read_all(&here, now).await {
+        let copy = match copy {
+            Err(why) if lenient => match kept(store, &address).await {
+                Some(copy) => {
+                    tracing::error!(calendar = %address, why, "a shared calendar cannot be read; its last copy serves");
+                    Ok(copy)
+                }
+                None => Err(why),
+            },
+            copy => copy,
+        };
+        supplied(files, store, address, copy).await;
+    }
     let mut unread = BTreeSet::new();
-    for address in files.lacking() {
-        match store.calendar(address.digest()).await {
-            Ok(Some(KeptCalendar { text, read_at })) => {
-                files.give(address, Ok(CalendarCopy { text, read_at }));
-            }
-            Ok(None) => drop(unread.insert(address)),
-            Err(error) => {
-                tracing::warn!(calendar = %address, %error, "no copy of a shared calendar can be read from the store");
-                unread.insert(address);
-            }
+    for address in there {
+        match kept(store, &address).await {
+            Some(copy) => files.give(address, Ok(copy)),
+            None => drop(unread.insert(address)),
         }
     }
     for (address, copy) in read_all(&unread, now).await {
-        if let Ok(copy) = &copy {
-            keep(store, &address, copy).await;
-        }
-        files.give(address, copy);
+        supplied(files, store, address, copy).await;
     }
+}
+
+async fn supplied(
+    files: &mut RuleFiles,
+    store: &dyn Store,
+    address: CalendarAddress,
+    copy: Result<CalendarCopy, String>,
+) {
+    if let Ok(copy) = &copy {
+        keep(store, &address, copy).await;
+    }
+    files.give(address, copy);
+}
+
+/// The copy that the store keeps, if this release can use it.
+async fn kept(store: &dyn Store, address: &CalendarAddress) -> Option<CalendarCopy> {
+    let found = store.calendar(address.digest()).await.unwrap_or_else(|error| {
+        tracing::warn!(calendar = %address, %error, "no copy of a shared calendar can be read from the store");
+        None
+    });
+    let KeptCalendar { text, read_at } = found?;
+    usable(CalendarCopy { text, read_at }).await.ok()
 }
 
 async fn keep(store: &dyn Store, address: &CalendarAddress, copy: &CalendarCopy) {

@@ -48,6 +48,11 @@ pub(super) fn open(settings: &settings::Store, wake: Option<Wake>) -> anyhow::Re
     })
 }
 
+/// Whether the store is a file that is yet to be made.
+pub(super) fn is_new(settings: &settings::Store) -> bool {
+    matches!(&settings.url, StoreUrl::Sqlite(path) if !path.exists())
+}
+
 /// Opens the store that the settings name, to look into it. Blocks.
 ///
 /// # Errors

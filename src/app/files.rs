@@ -45,9 +45,14 @@ impl RuleFiles {
     /// As [`read`](Self::read), without asking any server.
     pub(super) async fn read_offline(paths: &[PathBuf], now: Timestamp) -> anyhow::Result<Self> {
         let mut files = Self::read_files(paths)?;
-        let here = files.named().into_iter().filter(|address| address.file().is_some()).collect();
-        files.calendars = calendars::read_all(&here, now).await;
+        files.read_calendars_here(now).await;
         Ok(files)
+    }
+
+    /// Reads the calendars that are files.
+    pub(super) async fn read_calendars_here(&mut self, now: Timestamp) {
+        let here = self.named().into_iter().filter(|address| address.file().is_some()).collect();
+        self.calendars = calendars::read_all(&here, now).await;
     }
 
     /// The calendars that were read, and why others were not.
@@ -123,11 +128,28 @@ impl RuleFiles {
         self.files.len()
     }
 
-    /// A line of a file, counted from 1.
-    pub fn line(&self, path: &str, line: u64) -> Option<&str> {
+    /// A line of a file, counted from 1, to be shown: of addresses only the hosts can be read.
+    pub fn line(&self, path: &str, line: u64) -> Option<String> {
         let (_, text) = self.files.iter().find(|(name, _)| name == path)?;
-        text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)
+        text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?).map(masked)
     }
+}
+
+/// A line with a star for every character of an address behind its host, so that what
+/// stands after it stays where it is.
+fn masked(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find([' ', '"', '\'', ',', '}']).unwrap_or(after.len());
+        let (address, tail) = after.split_at(end);
+        let host = address.find(['/', '\\', '?', '#']).unwrap_or(address.len());
+        let (host, secret) = address.split_at(if address.contains('@') { 0 } else { host });
+        shown.extend([before, "://", host]);
+        shown.extend(std::iter::repeat_n('*', secret.chars().count()));
+        rest = tail;
+    }
+    shown + rest
 }
 
 /// Rules that can be used, with what is questionable about them.
@@ -236,6 +258,20 @@ fn read(file: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_shown_without_the_secret_of_an_address() {
+        for (line, shown) in [
+            (
+                "  - {ical: \"https://cal.example:1/key?a=1\", timezone: UTC}",
+                "  - {ical: \"https://cal.example:1********\", timezone: UTC}",
+            ),
+            ("- ical: http://lin:pw@a/é # why", "- ical: http://*********** # why"),
+            ("- {who: lin}", "- {who: lin}"),
+        ] {
+            assert_eq!(masked(line), shown);
+        }
+    }
 
     #[test]
     fn a_folder_means_its_yaml_files_that_show() {

@@ -145,9 +145,9 @@ impl Parts {
     async fn prepare(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         settings.feishu_required()?;
         let mut files = RuleFiles::read_files(std::slice::from_ref(&settings.rules))?;
-        // A calendar may be away and have a copy in the store; everything else must be right.
-        let unread = files.named();
-        if unread.is_empty() {
+        // A calendar may be away and have a copy in the store, if there is one; all else must be right.
+        if database::is_new(&settings.store) {
+            files.read_calendars_here(clock.now()).await;
             files::check(&files)?;
         } else {
             files::check(&files.with_empty_calendars(clock.now()))?;
@@ -166,7 +166,7 @@ impl Parts {
         let signals = Wake { inbox: Arc::new(Notify::new()), outbox: Arc::new(Notify::new()) };
         let (store, wake) = (settings.store.clone(), signals.clone());
         let store = tokio::task::spawn_blocking(move || database::open(&store, Some(wake))).await??;
-        calendars::supply(&mut files, &*store, clock.now()).await;
+        calendars::supply(&mut files, &*store, clock.now(), true).await;
         let checked = files::check(&files)?;
         for warning in &checked.warnings {
             tracing::warn!("{warning}");

@@ -28,7 +28,8 @@ impl FileReload {
     async fn files(&self, in_force: &RuleFiles) -> anyhow::Result<RuleFiles> {
         let mut files = RuleFiles::read_files(std::slice::from_ref(&self.settings.rules))?;
         for address in files.lacking() {
-            if let Some(copy) = in_force.calendar(&address) {
+            // A file is read again, as the rules are.
+            if let Some(copy) = in_force.calendar(&address).filter(|_| address.url().is_some()) {
                 files.give(address, Ok(copy.clone()));
             }
         }

@@ -159,7 +159,7 @@ fn unplaced(error: &anyhow::Error) -> Finding {
 fn print(found: &Found, files: Option<&RuleFiles>) {
     let picture = |finding: &Finding| {
         let line = files.and_then(|files| files.line(&finding.path, finding.line));
-        line.map(|line| picture(finding, line)).unwrap_or_default()
+        line.map(|line| picture(finding, &line)).unwrap_or_default()
     };
     for error in &found.errors {
         complain(&format!("error: {error}{}", picture(error)));

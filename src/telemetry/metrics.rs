@@ -393,6 +393,7 @@ mod tests {
         metrics.reloaded(false);
         metrics.template_failed();
         metrics.unmatched(3);
+        metrics.calendars_read(&[(Timestamp::UNIX_EPOCH, "https://cal.example/…".to_owned())]);
         let waiting = Waiting {
             heartbeats: vec![("watchdog".to_owned(), 1_800_000_000.5)],
             inbox_oldest_seconds: 4.0,

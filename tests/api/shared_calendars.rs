@@ -130,11 +130,11 @@ fn a_swap_belongs_to_its_own_event() {
     };
     let (rules, _) = one_layer("UTC", &both("lin", "mara"));
     let expected = [
-        "12-01 00:00 lin+Mara",
+        "12-01 00:00 Mara+lin",
         "12-02 00:00 lin",
         "12-02 06:00 lin+otto",
         "12-02 12:00 lin",
-        "12-03 00:00 lin+Mara",
+        "12-03 00:00 Mara+lin",
     ];
     assert_eq!(told(&rules, "2026-12-01T00:00", "2026-12-04T00:00"), expected);
 }
@@ -182,9 +182,9 @@ fn people_are_found_by_title_or_as_attendees() {
         ("  lin ", "lin"),
         ("[L1] lin", "lin"),
         ("otto@example.com", "otto"),
-        ("lin\\, mara", "lin+Mara"),
-        ("lin / 王伟 & OTTO", "lin+王伟+otto"),
-        ("王伟、lin", "王伟+lin"),
+        ("lin\\, mara", "Mara+lin"),
+        ("lin / 王伟 & OTTO", "lin+otto+王伟"),
+        ("王伟、lin", "lin+王伟"),
         ("值班：王伟", "王伟"),
         ("db on call: mara\\, lin", "Mara+lin"),
         ("lin\\, lin", "lin"),
@@ -238,7 +238,7 @@ fn whole_days_durations_extra_dates_and_zones_of_outlook() {
              BEGIN:VEVENT\nUID:3\nDTSTART;TZID=China Standard Time:20261208T090000\nDURATION:PT1H30M\n\
              RDATE;TZID=China Standard Time:20261209T100000\nSUMMARY:otto\nEND:VEVENT\n\
              BEGIN:VEVENT\nUID:4\nDTSTART:20261210T070000\nDTEND:20261210T080000\nSUMMARY:王伟\nEND:VEVENT\n\
-             BEGIN:VEVENT\nUID:5\nDTSTART:20261211T070000\nSUMMARY:lin\nEND:VEVENT",
+             BEGIN:VEVENT\nUID:5\nDTSTART;VALUE=DATE:20261211\nDTEND;VALUE=DATE:20261211\nSUMMARY:lin\nEND:VEVENT",
         ),
     );
     assert_eq!(warnings, []);
@@ -256,6 +256,8 @@ fn whole_days_durations_extra_dates_and_zones_of_outlook() {
         // Without a zone: the schedule's.
         "12-10 07:00 王伟",
         "12-10 08:00 -",
+        // To everybody but the standard that is a day.
+        "12-11 00:00 lin",
     ];
     assert_eq!(told(&rules, "2026-12-02T12:00", "2026-12-12T00:00"), expected);
 }
@@ -328,7 +330,8 @@ fn a_calendar_of_a_server_that_was_not_read_is_bad_luck_and_a_missing_file_a_mis
     let errors = of("[{ical: a.ics}]").unwrap_err();
     assert!(errors[0].message.contains("calendar rules/a.ics"), "{errors:?}");
     for (layers, complaint) in [
-        ("[{ical: ''}]", "calendar"),
+        ("[{ical: ''}]", "neither a file nor an address"),
+        ("[{ical: 'htps://cal.example/private-key/'}]", "neither a file nor an address"),
         ("[{timezone: UTC}]", "this layer has nobody"),
         ("[{ical: 'https://x/', who: lin}]", "beside ical there is only timezone"),
         ("[{ical: 'https://x/', hours: '09:00-10:00'}]", "beside ical there is only timezone"),
@@ -336,6 +339,167 @@ fn a_calendar_of_a_server_that_was_not_read_is_bad_luck_and_a_missing_file_a_mis
     ] {
         let errors = of(layers).unwrap_err();
         assert!(errors.iter().any(|error| error.message.contains(complaint)), "{layers}: {errors:?}");
+    }
+}
+
+/// Who is on call by events in December 2026, by the clocks of a zone.
+fn in_december(zone: &str, from: &str, to: &str, lines: &str) -> (Vec<String>, Vec<String>) {
+    let (rules, warnings) = one_layer(zone, &calendar(lines));
+    (told(&rules, from, to), warnings.into_iter().map(|warning| warning.message).collect())
+}
+
+#[test]
+fn exceptions_of_another_kind_than_the_series_count() {
+    // Days for a series of times, times without a zone, a time for a series of days.
+    let (told, warnings) = in_december(
+        "Asia/Shanghai",
+        "2026-12-01T00:00",
+        "2026-12-06T00:00",
+        "BEGIN:VEVENT\nUID:1\nDTSTART;TZID=Europe/Berlin:20261201T100000\nDTEND;TZID=Europe/Berlin:20261201T110000\n\
+         RRULE:FREQ=DAILY;COUNT=4\nEXDATE;VALUE=DATE:20261202\nEXDATE:20261203T100000\nSUMMARY:lin\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:1\nRECURRENCE-ID;VALUE=DATE:20261204\nDTSTART;TZID=Europe/Berlin:20261204T100000\n\
+         DTEND;TZID=Europe/Berlin:20261204T110000\nSUMMARY:mara\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:2\nDTSTART;VALUE=DATE:20261202\nRRULE:FREQ=DAILY;COUNT=2\n\
+         EXDATE:20261202T000000Z\nSUMMARY:otto\nEND:VEVENT",
+    );
+    let expected = [
+        "12-01 00:00 -",
+        "12-01 17:00 lin",
+        "12-01 18:00 -",
+        "12-03 00:00 otto",
+        "12-04 00:00 -",
+        "12-04 17:00 Mara",
+        "12-04 18:00 -",
+    ];
+    assert_eq!((told, warnings), (expected.map(str::to_owned).to_vec(), Vec::new()));
+}
+
+#[test]
+fn swaps_keep_their_own_ends_and_one_that_stands_alone_counts() {
+    // Written in UTC for a series in New York, over the night in which the clocks go back there.
+    let (told, _) = in_december(
+        "UTC",
+        "2026-10-31T00:00",
+        "2026-11-04T00:00",
+        "BEGIN:VEVENT\nUID:1\nDTSTART;TZID=America/New_York:20261030T200000\n\
+         DTEND;TZID=America/New_York:20261031T080000\nRRULE:FREQ=DAILY;COUNT=2\nSUMMARY:lin\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:1\nRECURRENCE-ID;TZID=America/New_York:20261031T200000\nDTSTART:20261101T000000Z\n\
+         DTEND:20261101T130000Z\nSUMMARY:mara\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:1\nRECURRENCE-ID;TZID=America/New_York:20261102T200000\nDTSTART:20261103T010000Z\n\
+         DTEND:20261103T020000Z\nSUMMARY:otto\nEND:VEVENT",
+    );
+    let expected = [
+        "10-31 00:00 lin",
+        "10-31 12:00 -",
+        "11-01 00:00 Mara",
+        "11-01 13:00 -",
+        "11-03 01:00 otto",
+        "11-03 02:00 -",
+    ];
+    assert_eq!(told, expected);
+    // Twelve hours are twelve hours, also that night.
+    let (told, _) = in_december(
+        "UTC",
+        "2026-10-24T12:00",
+        "2026-10-25T12:00",
+        "BEGIN:VEVENT\nDTSTART;TZID=Europe/Berlin:20261024T200000\nDURATION:PT12H\nSUMMARY:lin\nEND:VEVENT",
+    );
+    assert_eq!(told, ["10-24 12:00 -", "10-24 18:00 lin", "10-25 06:00 -"]);
+}
+
+#[test]
+fn all_later_ones_may_be_called_off_and_extra_ones_have_lengths_of_their_own() {
+    let (told, warnings) = in_december(
+        "UTC",
+        "2026-12-01T00:00",
+        "2026-12-09T00:00",
+        "BEGIN:VEVENT\nUID:1\nDTSTART:20261201T080000Z\nDTEND:20261201T100000Z\nRRULE:FREQ=DAILY;COUNT=5\n\
+         RDATE;VALUE=PERIOD:20261208T080000Z/PT1H\nSUMMARY:lin\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:1\nSTATUS:CANCELLED\nRECURRENCE-ID;RANGE=THISANDFUTURE:20261203T080000Z\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:2\nDTSTART:20261206T080000Z\nDTEND:20261206T080000Z\nSUMMARY:lin\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:3\nDTSTART:20261206T080000Z\nDTEND:20261206T100000Z\nRRULE:FREQ=FORTNIGHTLY;COUNT=4\n\
+         SUMMARY:mara\nEND:VEVENT",
+    );
+    assert_eq!(
+        told,
+        ["12-01 00:00 -", "12-01 08:00 lin", "12-01 10:00 -", "12-02 08:00 lin", "12-02 10:00 -"]
+    );
+    let [lin, mara] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(mara.contains("how \"mara\" repeats cannot be read") && lin.contains("\"lin\" takes no time"));
+}
+
+#[test]
+fn a_zone_is_what_the_calendar_says_of_it_and_never_a_guess() {
+    let standard = |month: u8, offset: &str, from: &str| {
+        format!(
+            "BEGIN:STANDARD\nDTSTART:16010101T030000\nTZOFFSETFROM:{from}\nTZOFFSETTO:{offset}\n\
+             RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH={month}\nEND:STANDARD\n"
+        )
+    };
+    let fixed = |offset: &str| {
+        format!(
+            "BEGIN:STANDARD\nDTSTART:16010101T000000\nTZOFFSETFROM:{offset}\nTZOFFSETTO:{offset}\nEND:STANDARD\n"
+        )
+    };
+    let daylight = "BEGIN:DAYLIGHT\nDTSTART:16010101T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\n\
+                    RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nEND:DAYLIGHT\n";
+    let begins = |zone: &str, described: Option<&str>, day: &str| {
+        let zone_is = described.map(|parts| format!("BEGIN:VTIMEZONE\nTZID:{zone}\n{parts}END:VTIMEZONE\n"));
+        let text = calendar(&format!(
+            "{}BEGIN:VEVENT\nDTSTART;TZID=\"{zone}\":{day}T100000\nDURATION:PT1H\nSUMMARY:lin\nEND:VEVENT",
+            zone_is.unwrap_or_default()
+        ));
+        let (rules, _) = load(&rules("UTC", "[{ical: c.ics}]"), &text).ok()?;
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let shifts = rules.shifts("s", at("2026-01-01T00:00:00Z"), at("2027-12-31T00:00:00Z"));
+        Some(shifts[0].from.to_string())
+    };
+    let indian = "(UTC+05:30) Chennai, Kolkata, Mumbai, New Delhi";
+    let berlin = [standard(10, "+0100", "+0200"), daylight.to_owned()].concat();
+    let shanghai = fixed("+0800");
+    for (zone, described, day, expected) in [
+        (indian, Some(fixed("+0530").as_str()), "20261202", Some("2026-12-02T04:30:00Z")),
+        ("Customized Time Zone", Some(&berlin), "20261202", Some("2026-12-02T09:00:00Z")),
+        ("Customized Time Zone", Some(&berlin), "20260702", Some("2026-07-02T08:00:00Z")),
+        ("China Standard Time", Some(&shanghai), "20261202", Some("2026-12-02T02:00:00Z")),
+        ("China Standard Time", None, "20261202", Some("2026-12-02T02:00:00Z")),
+        ("W. Europe Standard Time", None, "20260702", Some("2026-07-02T08:00:00Z")),
+        ("/freeassociation.sourceforge.net/Europe/Berlin", None, "20260702", Some("2026-07-02T08:00:00Z")),
+        ("america/argentina/buenos_aires", None, "20260702", Some("2026-07-02T13:00:00Z")),
+        ("UTC", None, "20260702", Some("2026-07-02T10:00:00Z")),
+        // It tells an offset, and hides that clocks change there.
+        ("(UTC+00:00) Dublin, Edinburgh, Lisbon, London", None, "20260702", None),
+        (indian, None, "20261202", None),
+    ] {
+        assert_eq!(begins(zone, described, day).as_deref(), expected, "{zone} {described:?}");
+    }
+    // One that concerns nobody any more is no reason to refuse the rest.
+    let (told, _) = in_december(
+        "UTC",
+        "2026-12-01T00:00",
+        "2026-12-02T00:00",
+        "BEGIN:VEVENT\nDTSTART;TZID=Eastern Standard Time 1:20150101T000000\nDTEND;TZID=Eastern Standard Time 1:20150102T000000\n\
+         SUMMARY:otto\nEND:VEVENT\nBEGIN:VEVENT\nDTSTART:20261201T000000Z\nDURATION:P1D\nSUMMARY:lin\nEND:VEVENT",
+    );
+    assert_eq!(told, ["12-01 00:00 lin"]);
+}
+
+#[test]
+fn a_name_that_is_written_just_so_wins_and_old_series_are_not_counted_out() {
+    let yaml = "people: {Lin: {open_id: ou_a}, lin: {open_id: ou_b}}\nchats: {sre: oc_sre}\n\
+                rules: [{name: all, chat: sre}]\nschedules: {s: {timezone: UTC, layers: [{ical: c.ics}]}}";
+    let ics = calendar(
+        "BEGIN:VEVENT\nDTSTART:19700101T080000Z\nDTEND:19700101T160000Z\nRRULE:FREQ=DAILY\nSUMMARY:lin\nEND:VEVENT\n\
+         BEGIN:VEVENT\nDTSTART:19700105T160000Z\nDTEND:19700105T170000Z\nRRULE:FREQ=WEEKLY;INTERVAL=2\nSUMMARY:Lin\nEND:VEVENT",
+    );
+    for ends in ["\r\n", "\n", "\r"] {
+        let (rules, warnings) = load(yaml, &ics.replace("\r\n", ends)).unwrap();
+        assert_eq!(warnings, []);
+        // Mondays; 2026-12-07 is 2,970 weeks after 1970-01-05.
+        let expected = ["11-30 00:00 -", "11-30 08:00 lin", "11-30 16:00 -"];
+        assert_eq!(told(&rules, "2026-11-30T00:00", "2026-12-01T00:00"), expected, "{ends:?}");
+        let expected = ["12-07 00:00 -", "12-07 08:00 lin", "12-07 16:00 Lin", "12-07 17:00 -"];
+        assert_eq!(told(&rules, "2026-12-07T00:00", "2026-12-08T00:00"), expected);
     }
 }
 

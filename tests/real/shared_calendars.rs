@@ -145,12 +145,12 @@ async fn whoever_the_calendar_named_last_is_on_call() {
     server.names("mara\\, lin");
     let (status, answer) = pager.post("/-/reload", String::new()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert_eq!(on_call(&pager).await, "mara+lin");
+    assert_eq!(on_call(&pager).await, "lin+mara");
 
     // And over a start without any server at all.
     server.task.abort();
     restart(&mut pager).await;
-    assert_eq!(on_call(&pager).await, "mara+lin");
+    assert_eq!(on_call(&pager).await, "lin+mara");
     assert!(!pager.log().contains(SECRET), "{}", pager.log());
 }
 
@@ -186,7 +186,8 @@ async fn a_file_beside_the_rules_serves_every_command() {
         let ran = larkhorn(arguments);
         let complaints = ran.complaints.concat();
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(complaints.contains("calendar http://127.0.0.1:9/…: no connection"), "{ran:?}");
+        assert!(complaints.contains("calendar http://127.0.0.1:9/…"), "{ran:?}");
+        assert!(complaints.contains(": no connection") && !complaints.contains("key.ics"), "{ran:?}");
     }
     let ran = larkhorn(&["check", "rules.yaml", "--deny-warnings"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");

@@ -114,8 +114,7 @@ pub fn shared_calendars(files: &[SourceFile<'_>]) -> BTreeSet<CalendarAddress> {
         let schedules = document.and_then(|document| document.schedules).map(|entries| entries.0);
         for (_, schedule) in schedules.unwrap_or_default() {
             let named = schedule.layers.value.iter().filter_map(|layer| layer.value.ical.as_ref());
-            let named = named.filter(|text| !text.value.trim().is_empty());
-            found.extend(named.map(|text| CalendarAddress::new(&text.value, file.path)));
+            found.extend(named.filter_map(|text| CalendarAddress::new(&text.value, file.path)));
         }
     }
     found

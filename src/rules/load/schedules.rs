@@ -22,6 +22,8 @@ const HOURS_MAX: Minute = 1_000;
 const DAYS_MAX: Minute = 366;
 /// So many titles of events that name nobody are listed.
 const STRANGERS_SHOWN: usize = 5;
+/// So many events that are left out are listed.
+const REMARKS_SHOWN: usize = 5;
 
 /// All schedules under `schedules`.
 pub(super) fn schedules<'a>(
@@ -158,7 +160,12 @@ impl Reader<'_, '_> {
     /// A layer whose shifts are in a calendar of others.
     fn shared_calendar(&mut self, written: &Text, zone: TimeZone, at: Place<'_>) -> Layer {
         let place = place_of(&self.file, written);
-        let address = CalendarAddress::new(&written.value, self.file.path);
+        let Some(address) = CalendarAddress::new(&written.value, self.file.path) else {
+            let message = "ical names neither a file nor an address; write it as in oncall.ics or \
+                           https://calendar.example.com/oncall.ics";
+            self.notes.error(place, message);
+            return Layer { zone, who: Vec::new(), turns: Turns::Calendar(None), spot: at.spot() };
+        };
         let read = match self.shared.get(&address) {
             Some(Ok(copy)) => events(copy, &zone),
             Some(Err(why)) => Err(why.clone()),
@@ -166,27 +173,26 @@ impl Reader<'_, '_> {
         };
         let shifts = match read {
             Ok((events, remarks)) => {
-                for remark in remarks {
-                    self.notes.warning(
-                        lint::CALENDAR_STRANGER,
-                        place,
-                        format!("calendar {address}: {remark}"),
-                    );
+                let more = remarks.len().saturating_sub(REMARKS_SHOWN);
+                let more = (more > 0).then(|| format!("{more} more events are left out"));
+                for remark in remarks.into_iter().take(REMARKS_SHOWN).chain(more) {
+                    let message = format!("calendar {address}: {remark}");
+                    self.notes.warning(lint::CALENDAR_STRANGER, place, message);
                 }
-                self.shifts(&events, &address, place)
+                Some(self.shifts(&events, &address, place))
             }
-            Err(why) if written.value.trim().is_empty() || address.file().is_some() => {
+            Err(why) if address.file().is_some() => {
                 self.notes.error(place, format!("calendar {address}: {why}"));
-                Shifts::default()
+                None
             }
             Err(why) => {
                 let message =
                     format!("calendar {address}: {why}; nobody is on call by this layer until it is read");
                 self.notes.warning(lint::UNREAD_CALENDAR, place, message);
-                Shifts::default()
+                None
             }
         };
-        let who = shifts.people().into_iter().map(str::to_owned).collect();
+        let who = shifts.as_ref().map(Shifts::people).into_iter().flatten().map(str::to_owned).collect();
         Layer { zone, who, turns: Turns::Calendar(shifts), spot: at.spot() }
     }
 
@@ -197,9 +203,7 @@ impl Reader<'_, '_> {
         // What repeats names the same people each time.
         let mut known: BTreeMap<Naming<'_>, (u8, Vec<String>)> = BTreeMap::new();
         for event in events {
-            known
-                .entry((event.title.as_str(), event.attendees.as_slice()))
-                .or_insert_with(|| named(event, &people));
+            known.entry((&event.title, &event.attendees)).or_insert_with(|| named(event, &people));
         }
         let strangers: BTreeSet<&str> =
             known.iter().filter(|(_, (_, who))| who.is_empty()).map(|((title, _), _)| *title).collect();
@@ -217,8 +221,8 @@ impl Reader<'_, '_> {
             self.notes.warning(lint::CALENDAR_STRANGER, at, message);
         }
         let with_people = events.iter().filter_map(|event| {
-            let (level, who) = known.get(&(event.title.as_str(), event.attendees.as_slice()))?;
-            (!who.is_empty()).then(|| (event, *level, who.clone()))
+            let (level, who) = known.get(&(&*event.title, &*event.attendees))?;
+            Some((event, *level, who.as_slice()))
         });
         Shifts::of(with_people)
     }

@@ -103,8 +103,8 @@ pub(super) struct Layer {
 pub(super) enum Turns {
     /// By rotation.
     Rotation(Rotating),
-    /// As a calendar of others says.
-    Calendar(Shifts),
+    /// As a calendar of others says; `None`: it could not be read.
+    Calendar(Option<Shifts>),
 }
 
 /// The turns of a layer that rotates.
@@ -150,7 +150,8 @@ impl Layer {
     fn at(&self, at: Timestamp) -> (Option<&[String]>, Timestamp) {
         match &self.turns {
             Turns::Rotation(rotating) => rotating.at(&self.zone, &self.who, at),
-            Turns::Calendar(shifts) => shifts.at(at),
+            Turns::Calendar(Some(shifts)) => shifts.at(at),
+            Turns::Calendar(None) => (None, Timestamp::MAX),
         }
     }
 }

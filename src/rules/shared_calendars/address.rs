@@ -3,29 +3,36 @@
 use std::fmt;
 use std::path::Path;
 
+/// So many digits of an address' digest are shown.
+const DIGITS_SHOWN: usize = 4;
+
 /// The file or the address that a layer's `ical` names.
 ///
 /// An address often *is* the secret that opens the calendar ("private link"), so it
-/// shows itself as scheme and host only.
+/// shows itself as scheme, host and a few digits that tell it from others there.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CalendarAddress(String);
 
 impl CalendarAddress {
     /// As it is written in a rules file. A file's path is relative to the folder of
-    /// the rules file; `webcal:` is another word for `https:`.
-    pub(in crate::rules) fn new(written: &str, rules_file: &str) -> Self {
+    /// the rules file; `webcal:` is another word for `https:`. `None`: it is empty, or meant
+    /// to be an address and is none.
+    pub(in crate::rules) fn new(written: &str, rules_file: &str) -> Option<Self> {
         let written = written.trim();
-        let scheme = written.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
-        match scheme {
-            Some((scheme, rest)) if scheme == "webcal" => Self(format!("https://{rest}")),
-            Some((scheme, rest)) if scheme == "http" || scheme == "https" => {
-                Self(format!("{scheme}://{rest}"))
-            }
-            _ => {
-                let folder = Path::new(rules_file).parent().unwrap_or_else(|| Path::new(""));
-                Self(folder.join(written).display().to_string())
-            }
-        }
+        // A letter and a colon may be a drive; two and a colon are a scheme.
+        let scheme = written.split_once(':').filter(|(scheme, _)| {
+            scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        });
+        let Some((scheme, rest)) = scheme else {
+            let folder = Path::new(rules_file).parent().unwrap_or_else(|| Path::new(""));
+            return (!written.is_empty()).then(|| Self(folder.join(written).display().to_string()));
+        };
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => "http",
+            "https" | "webcal" | "webcals" => "https",
+            _ => return None,
+        };
+        rest.strip_prefix("//").filter(|rest| !rest.is_empty()).map(|rest| Self(format!("{scheme}://{rest}")))
     }
 
     /// The file to read; `None`: it is an address to ask.
@@ -53,9 +60,10 @@ impl fmt::Display for CalendarAddress {
         let Some((scheme, rest)) = self.url().and_then(|url| url.split_once("://")) else {
             return f.write_str(&self.0);
         };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        write!(f, "{scheme}://{host}/…")
+        let digest = self.digest();
+        write!(f, "{scheme}://{host}/…{}", digest.get(..DIGITS_SHOWN).unwrap_or_default())
     }
 }
 
@@ -81,12 +89,22 @@ mod tests {
             ),
             ("WebCal://cal.example?secret", None, "https://cal.example/…"),
             ("HTTP://127.0.0.1:1/x", None, "http://127.0.0.1:1/…"),
+            ("https://cal.example\\secret\\x.ics", None, "https://cal.example/…"),
         ] {
-            let address = CalendarAddress::new(written, "rules/a.yaml");
+            let address = CalendarAddress::new(written, "rules/a.yaml").unwrap();
             assert_eq!(address.file(), file.map(Path::new), "{written}");
-            assert_eq!(address.to_string(), shown);
-            assert_eq!(format!("{address:?}"), shown);
+            let told = address.to_string();
+            assert_eq!(format!("{address:?}"), told);
+            let digits = if file.is_none() { DIGITS_SHOWN } else { 0 };
+            assert_eq!(&told[..told.len() - digits], shown);
             assert_eq!(address.url().is_some(), file.is_none());
+        }
+        let shown = |key: &str| CalendarAddress::new(&format!("https://a/{key}"), "").unwrap().to_string();
+        assert_ne!(shown("1"), shown("2"), "two of one server can be told apart");
+        for wrong in
+            ["", " ", "htps://cal.example/secret", "https:/cal.example/secret", "https://", "file:///etc/x"]
+        {
+            assert_eq!(CalendarAddress::new(wrong, "rules/a.yaml"), None, "{wrong}");
         }
     }
 }

@@ -1,42 +1,44 @@
 //! iCalendar (RFC 5545) → events with their instants.
 //!
-//! The lines, the recurrence rules and the names that Outlook has for time zones
-//! are `calcard`'s; what becomes an instant does so by the one time zone database
-//! that all schedules use. Repetitions are worked out in wall time, and so is the end of
-//! each: a shift to 10:00 ends at 10:00 also in the week when the clock changes.
+//! The lines and the recurrence rules are `calcard`'s; what becomes an instant does
+//! so by the one time zone database that all schedules use. Repetitions are worked
+//! out in wall time, and so is the end of each: a shift to 10:00 ends at 10:00 also
+//! in the week when the clock changes.
 //!
 //! # Invariants
 //!
-//! * All or nothing: a calendar that ends in the middle, or whose zones are not
-//!   known, is refused as a whole. Somebody at the wrong hour is worse than the
-//!   copy from before.
+//! * A calendar that ends in the middle, or whose zones are not known, is refused as a
+//!   whole. Somebody at the wrong hour is worse than the copy from before.
+//! * Whatever else is not understood is left out, and said: nothing is guessed.
 //! * The size of what comes out is bounded, whatever goes in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use calcard::common::timezone::Tz;
 use calcard::icalendar::{
-    ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarEntry, ICalendarParameterName,
-    ICalendarParameterValue, ICalendarParticipationStatus, ICalendarProperty, ICalendarRecurrenceRule,
-    ICalendarStatus, ICalendarValue,
+    ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarEntry, ICalendarFrequency,
+    ICalendarProperty, ICalendarRecurrenceRule, ICalendarValue,
 };
 use calcard::{Entry, Parser};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::SPAN_YEARS;
-use super::written::{Written, Zones, partial, until_by_the_wall};
-use crate::rules::schedule::{DAY, Minute, instant, minute, minute_of};
+use super::event::{Entries, Length, Unread, title};
+use super::written::{Written, partial, until_by_the_wall};
+use super::zones::{Zones, is_over_before};
+use crate::rules::schedule::{DAY, Day, Minute, day_of, instant, minute, minute_of};
 
-/// How often one event may repeat: 54 years, daily.
+/// How often one event may repeat within the span.
 const REPEATS_MAX: usize = 20_000;
 /// How many events a calendar may come to, repeated ones counted each time.
 const EVENTS_MAX: usize = 200_000;
 /// Length of a year in days, roughly.
 const YEAR_DAYS: i64 = 366;
-
 const FIRST_LINE: &str = "BEGIN:VCALENDAR";
 const LAST_LINE: &str = "END:VCALENDAR";
+const EVENT_LINE: &str = "BEGIN:VEVENT";
 
 /// Something that takes place once: `from` is part of it, `to` is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +48,9 @@ pub(in crate::rules) struct Event {
     /// The first instant after it. Later than `from`.
     pub(in crate::rules) to: Timestamp,
     /// Its title.
-    pub(in crate::rules) title: String,
+    pub(in crate::rules) title: Arc<str>,
     /// E-mail addresses of whoever takes part and has not declined.
-    pub(in crate::rules) attendees: Vec<String>,
+    pub(in crate::rules) attendees: Arc<[String]>,
 }
 
 /// The events of a text that take place within [`SPAN_YEARS`] of `around`, by their
@@ -82,6 +84,8 @@ fn parse(text: &str) -> Result<Vec<ICalendar>, String> {
     if text.contains('\0') {
         return Err("it is no text".to_owned());
     }
+    // However its lines end.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let text = text.trim_start_matches('\u{feff}').trim();
     let has = |part: Option<&str>, line: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(line));
     if !has(text.get(..FIRST_LINE.len()), FIRST_LINE) {
@@ -95,34 +99,62 @@ fn parse(text: &str) -> Result<Vec<ICalendar>, String> {
     let mut calendars = Vec::new();
     loop {
         let entry = parser.entry();
-        if entry == Entry::Eof {
-            return Ok(calendars);
-        }
         if entry == Entry::TooManyComponents {
             return Err("it is too large to be understood".to_owned());
+        }
+        if entry == Entry::Eof {
+            break;
         }
         if let Entry::ICalendar(calendar) = entry {
             calendars.push(calendar);
         }
     }
+    let begun = text.lines().filter(|line| line.trim_end().eq_ignore_ascii_case(EVENT_LINE)).count();
+    let read: usize = calendars.iter().map(|calendar| events_of(calendar).count()).sum();
+    if read == begun {
+        Ok(calendars)
+    } else {
+        Err(format!("it is muddled: {begun} events begin, {read} can be read"))
+    }
 }
 
-/// A VEVENT.
-struct Entries<'c> {
-    uid: Option<&'c str>,
-    sequence: i64,
-    start: Written,
-    /// Minutes by the wall.
-    length: Minute,
-    repeats: Option<&'c ICalendarRecurrenceRule>,
-    also: Vec<Written>,
-    except: Vec<Written>,
-    /// The beginning of the repetition that this stands for, and whether for all
-    /// later ones too.
-    stands_for: Option<(Written, bool)>,
-    cancelled: bool,
-    title: String,
-    attendees: Vec<String>,
+fn events_of(calendar: &ICalendar) -> impl Iterator<Item = &ICalendarComponent> {
+    let is_event = |one: &&ICalendarComponent| one.component_type == ICalendarComponentType::VEvent;
+    calendar.components.iter().filter(is_event)
+}
+
+/// What is said of repetitions, by when they would begin: of a time, or of a whole
+/// day where the series or whoever speaks of it knows only days.
+struct Marks<T> {
+    at: BTreeMap<Timestamp, T>,
+    on: BTreeMap<Day, T>,
+}
+
+impl<T> Marks<T> {
+    fn new() -> Self {
+        Self { at: BTreeMap::new(), on: BTreeMap::new() }
+    }
+
+    fn insert(&mut self, of: &Written, series: &Written, what: T) {
+        if of.whole_day || series.whole_day {
+            self.on.insert(day_of(of.wall), what);
+        } else {
+            self.at.insert(of.instant(), what);
+        }
+    }
+
+    fn find(&self, at: Timestamp, wall: Minute) -> Option<&T> {
+        self.at.get(&at).or_else(|| self.on.get(&day_of(wall)))
+    }
+}
+
+/// What becomes of the repetitions after a change of all later ones.
+#[derive(Clone, Copy)]
+enum Later<'e> {
+    AsBefore,
+    /// As this one says, so much later by the wall.
+    Moved(&'e Entries<'e>, Minute),
+    Over,
 }
 
 struct Reader {
@@ -134,89 +166,130 @@ struct Reader {
 
 impl Reader {
     fn calendar(&mut self, calendar: &ICalendar, floating: &TimeZone) -> Result<(), String> {
-        let zones = Zones { named: calendar.build_tz_resolver(), floating };
-        let is_event = |one: &&ICalendarComponent| one.component_type == ICalendarComponentType::VEvent;
+        let zones = Zones::of(calendar, floating);
         let mut all = Vec::new();
-        for component in calendar.components.iter().filter(is_event) {
-            match entries(component, &zones)? {
-                Some(event) => all.push(event),
-                None => self.remarks.push(format!("{:?} has no beginning", title(component))),
+        for component in events_of(calendar) {
+            match Entries::read(component, &zones) {
+                Ok(Some(event)) => all.push(event),
+                Ok(None) => self.remarks.push(format!("{:?} has no beginning", title(component))),
+                Err(Unread::Part(why)) => self.remarks.push(format!("{why}; it is left out")),
+                // A zone that was known once concerns nobody.
+                Err(Unread::Zone(_)) if is_over_before(component, self.from) => {}
+                Err(Unread::Zone(why)) => return Err(why),
             }
         }
-        // Of two versions of the same the later one counts.
-        all.sort_by_key(|event| event.sequence);
         let (instead, events): (Vec<_>, Vec<_>) = all.into_iter().partition(|e| e.stands_for.is_some());
-        let mut masters: BTreeMap<&str, usize> = BTreeMap::new();
-        for (at, event) in events.iter().enumerate() {
-            masters.extend(event.uid.map(|uid| (uid, at)));
-        }
-        let mut changes: BTreeMap<usize, Changes<'_>> = BTreeMap::new();
-        for one in &instead {
-            let Some((stands_for, later_too)) = &one.stands_for else { continue };
-            match one.uid.and_then(|uid| masters.get(uid)) {
-                Some(master) => {
-                    let place = (stands_for.instant(), *later_too);
-                    changes.entry(*master).or_default().insert(place.0, (one, place.1));
-                }
-                // Invited to one repetition only.
-                None if !one.cancelled => self.add(one, &one.start.zone, one.start.wall)?,
-                None => {}
+        // Of several versions of an event the latest counts.
+        let mut latest: BTreeMap<&str, i64> = BTreeMap::new();
+        for event in &events {
+            if let Some(uid) = event.uid {
+                let known = latest.entry(uid).or_insert(event.sequence);
+                *known = event.sequence.max(*known);
             }
         }
-        let none = Changes::new();
-        for (at, event) in events.iter().enumerate() {
-            let counts = event.uid.is_none_or(|uid| masters.get(uid) == Some(&at));
+        let mut changes: BTreeMap<&str, Vec<(usize, &Entries<'_>)>> = BTreeMap::new();
+        for (at, one) in instead.iter().enumerate() {
+            changes.entry(one.uid.unwrap_or_default()).or_default().push((at, one));
+        }
+        for list in changes.values_mut() {
+            list.sort_by_key(|(_, one)| (one.sequence, one.modified));
+        }
+        let mut used = vec![false; instead.len()];
+        for event in &events {
+            let counts = event.uid.is_none_or(|uid| latest.get(uid) == Some(&event.sequence));
             if counts && !event.cancelled {
-                self.repeat(event, changes.get(&at).unwrap_or(&none))?;
+                let changes =
+                    event.uid.and_then(|uid| changes.get(uid)).map(Vec::as_slice).unwrap_or_default();
+                self.repeat(event, changes, &mut used)?;
             }
+        }
+        // Invited to one repetition only, or to one that its series does not have.
+        let alone = instead.iter().zip(used).filter(|(one, used)| !used && !one.cancelled);
+        for (one, _) in alone {
+            self.once(one)?;
         }
         Ok(())
     }
 
     /// An event, each time it takes place.
-    fn repeat(&mut self, event: &Entries<'_>, changes: &Changes<'_>) -> Result<(), String> {
+    fn repeat(
+        &mut self,
+        event: &Entries<'_>,
+        instead: &[(usize, &Entries<'_>)],
+        used: &mut [bool],
+    ) -> Result<(), String> {
+        if event.repeats.is_none() && event.also.is_empty() && instead.is_empty() {
+            return self.once(event);
+        }
         let zone = &event.start.zone;
-        let except: BTreeSet<Timestamp> = event.except.iter().map(Written::instant).collect();
-        let mut times = self.times(event);
-        times.extend(event.also.iter().map(|one| one.wall_in(zone)));
-        let mut later: Option<(&Entries<'_>, Minute)> = None;
-        for wall in times {
+        let (mut except, mut changes) = (Marks::new(), Marks::new());
+        for one in &event.except {
+            except.insert(&one.or_in(zone), &event.start, ());
+        }
+        for (at, one) in instead {
+            if let Some((of, later_too)) = &one.stands_for {
+                changes.insert(&of.or_in(zone), &event.start, (*at, *one, *later_too));
+            }
+        }
+        let mut times: BTreeMap<Minute, Option<&Length>> =
+            self.times(event).into_iter().map(|wall| (wall, None)).collect();
+        for (one, length) in &event.also {
+            times.insert(one.or_in(zone).wall_in(zone), length.as_ref());
+        }
+        let mut later = Later::AsBefore;
+        for (wall, own_length) in times {
             let at = instant(zone, wall);
-            match changes.get(&at) {
-                Some((instead, _)) if instead.cancelled => {}
-                Some((instead, later_too)) => {
-                    let begins = instead.start.wall_in(zone);
-                    if *later_too {
-                        later = Some((instead, begins - wall));
-                    }
-                    self.add(instead, zone, begins)?;
+            if let Some((index, one, later_too)) = changes.find(at, wall) {
+                if let Some(used) = used.get_mut(*index) {
+                    *used = true;
                 }
-                None if except.contains(&at) => {}
-                None => match later {
-                    Some((instead, shift)) => self.add(instead, zone, wall + shift)?,
-                    None => self.add(event, zone, wall)?,
-                },
+                let shift = one.start.wall_in(zone) - wall;
+                later = match (*later_too, one.cancelled) {
+                    (true, true) => Later::Over,
+                    (true, false) => Later::Moved(one, shift),
+                    (false, _) => later,
+                };
+                if !one.cancelled {
+                    self.once(one)?;
+                }
+                continue;
+            }
+            if except.find(at, wall).is_some() {
+                continue;
+            }
+            match later {
+                Later::AsBefore => {
+                    let to = own_length.unwrap_or(&event.length).end(&event.start, zone, wall);
+                    self.add(event, at, to)?;
+                }
+                Later::Moved(one, shift) => {
+                    let to = one.length.end(&one.start, zone, wall + shift);
+                    self.add(one, instant(zone, wall + shift), to)?;
+                }
+                Later::Over => {}
             }
         }
         Ok(())
     }
 
     /// When an event begins, by the wall: once, or as often as its rule says.
-    fn times(&mut self, event: &Entries<'_>) -> BTreeSet<Minute> {
-        let Some(rule) = event.repeats else { return BTreeSet::from([event.start.wall]) };
+    fn times(&mut self, event: &Entries<'_>) -> Vec<Minute> {
+        let start = event.start.wall;
+        let Some(rule) = event.repeats else { return vec![start] };
         let zone = &event.start.zone;
         let mut rule = rule.clone();
         // Beyond the end it may repeat for ever.
         let end = minute(zone, self.to);
         let until = rule.until.as_ref().and_then(|until| until_by_the_wall(until, zone));
-        rule.until = Some(partial(until.map_or(end, |until| until.min(end)).max(event.start.wall)));
+        let start = self.shortly_before(&rule, event, start);
+        rule.until = Some(partial(until.map_or(end, |until| until.min(end)).max(start)));
         let alone = ICalendar {
             components: vec![ICalendarComponent {
                 component_type: ICalendarComponentType::VEvent,
                 entries: vec![
                     entry(
                         ICalendarProperty::Dtstart,
-                        ICalendarValue::PartialDateTime(Box::new(partial(event.start.wall))),
+                        ICalendarValue::PartialDateTime(Box::new(partial(start))),
                     ),
                     entry(ICalendarProperty::Rrule, ICalendarValue::RecurrenceRule(Box::new(rule))),
                 ],
@@ -225,9 +298,12 @@ impl Reader {
         };
         let expanded = alone.expand_dates(Tz::Floating, REPEATS_MAX);
         if let Some(error) = expanded.errors.first() {
-            self.remarks
-                .push(format!("{:?} repeats in a way that is not understood: {}", event.title, error.error));
-            return BTreeSet::from([event.start.wall]);
+            let message = format!(
+                "{:?} repeats in a way that is not understood, and is left out: {}",
+                event.title, error.error
+            );
+            self.remarks.push(message);
+            return Vec::new();
         }
         if expanded.events.len() == REPEATS_MAX {
             self.remarks.push(format!(
@@ -242,9 +318,37 @@ impl Reader {
         expanded.events.iter().filter_map(|one| wall(one.start.timestamp())).collect()
     }
 
-    fn add(&mut self, event: &Entries<'_>, zone: &TimeZone, wall: Minute) -> Result<(), String> {
-        let (from, to) = (instant(zone, wall), instant(zone, wall.saturating_add(event.length)));
-        if from < to && to > self.from && from < self.to {
+    /// A beginning of days or weeks that is not long before the span: what was long
+    /// over then need not be counted out.
+    fn shortly_before(&self, rule: &ICalendarRecurrenceRule, event: &Entries<'_>, start: Minute) -> Minute {
+        let days = if rule.freq == ICalendarFrequency::Daily { 1 } else { 7 };
+        let by_days = matches!(rule.freq, ICalendarFrequency::Daily | ICalendarFrequency::Weekly);
+        let period = days * DAY * i64::from(rule.interval.unwrap_or(1).max(1));
+        let zone = &event.start.zone;
+        let reaches = event.length.wall(&event.start, zone).max(DAY);
+        let idle = minute(zone, self.from) - start - reaches - 2 * period;
+        if !by_days || rule.count.is_some() || idle <= 0 {
+            start
+        } else {
+            start + idle.div_euclid(period) * period
+        }
+    }
+
+    /// An event by itself.
+    fn once(&mut self, event: &Entries<'_>) -> Result<(), String> {
+        let start = &event.start;
+        let to = if let (Length::To(end), false) = (&event.length, start.whole_day) {
+            end.instant()
+        } else {
+            event.length.end(start, &start.zone, start.wall)
+        };
+        self.add(event, start.instant(), to)
+    }
+
+    fn add(&mut self, event: &Entries<'_>, from: Timestamp, to: Timestamp) -> Result<(), String> {
+        if to <= from {
+            self.remarks.push(format!("{:?} takes no time", event.title));
+        } else if to > self.from && from < self.to {
             if self.events.len() >= EVENTS_MAX {
                 return Err(format!("more than {EVENTS_MAX} events are in it"));
             }
@@ -253,64 +357,6 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// What stands for a repetition, by its beginning; whether for all later ones too.
-type Changes<'e> = BTreeMap<Timestamp, (&'e Entries<'e>, bool)>;
-
-/// Reads a VEVENT; `None`: it has no beginning.
-fn entries<'c>(event: &'c ICalendarComponent, zones: &Zones<'_>) -> Result<Option<Entries<'c>>, String> {
-    let first = |property: &ICalendarProperty| match event.property(property) {
-        Some(entry) => zones.all(entry).map(|all| all.into_iter().next()),
-        None => Ok(None),
-    };
-    let many = |property: &ICalendarProperty| {
-        event.properties(property).map(|entry| zones.all(entry)).collect::<Result<Vec<_>, _>>()
-    };
-    let Some(start) = first(&ICalendarProperty::Dtstart)? else { return Ok(None) };
-    let given = event.property(&ICalendarProperty::Duration).and_then(|entry| entry.values.first());
-    let length = match (first(&ICalendarProperty::Dtend)?, given) {
-        (Some(end), _) => end.wall_in(&start.zone) - start.wall,
-        (None, Some(ICalendarValue::Duration(length))) => length.as_seconds().div_euclid(60),
-        (None, _) if start.whole_day => DAY,
-        (None, _) => 0,
-    };
-    let later_too = |entry: &ICalendarEntry| entry.has_parameter(&ICalendarParameterName::Range);
-    let stands_for = first(&ICalendarProperty::RecurrenceId)?
-        .zip(event.property(&ICalendarProperty::RecurrenceId).map(later_too));
-    let repeats = event.property(&ICalendarProperty::Rrule).and_then(|entry| {
-        let Some(ICalendarValue::RecurrenceRule(rule)) = entry.values.first() else { return None };
-        Some(rule.as_ref())
-    });
-    let sequence = event.property(&ICalendarProperty::Sequence);
-    let sequence = sequence.and_then(|entry| entry.values.first()?.as_integer()).unwrap_or_default();
-    Ok(Some(Entries {
-        uid: event.uid(),
-        sequence,
-        start,
-        length,
-        repeats,
-        also: many(&ICalendarProperty::Rdate)?.concat(),
-        except: many(&ICalendarProperty::Exdate)?.concat(),
-        stands_for,
-        cancelled: event.status() == Some(&ICalendarStatus::Cancelled),
-        title: title(event),
-        attendees: event.properties(&ICalendarProperty::Attendee).filter_map(attendee).collect(),
-    }))
-}
-
-fn title(event: &ICalendarComponent) -> String {
-    let text = event.property(&ICalendarProperty::Summary).and_then(|entry| entry.values.first()?.as_text());
-    text.unwrap_or_default().trim().to_owned()
-}
-
-/// The e-mail address of an attendee who has not declined.
-fn attendee(entry: &ICalendarEntry) -> Option<String> {
-    let declined = entry.parameters(&ICalendarParameterName::Partstat).any(|answer| {
-        matches!(answer, ICalendarParameterValue::Partstat(ICalendarParticipationStatus::Declined))
-    });
-    let address = entry.calendar_address().filter(|address| address.contains('@') && !declined)?;
-    Some(address.to_owned())
 }
 
 fn entry(name: ICalendarProperty, value: ICalendarValue) -> ICalendarEntry {

@@ -17,9 +17,11 @@
 //! Nothing here opens a file or asks a server: see `app`.
 
 mod address;
+mod event;
 mod ical;
 mod shifts;
 mod written;
+mod zones;
 
 use std::collections::BTreeMap;
 

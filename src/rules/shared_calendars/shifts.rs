@@ -12,7 +12,7 @@ const BETWEEN: [char; 11] = [',', ';', '/', '|', '&', '+', '，', '；', '、', 
 
 /// Times with the same people on call, in order, none touching the next with the
 /// same people.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::rules) struct Shifts(Vec<Shift>);
 
 #[derive(Debug, PartialEq, Eq)]
@@ -26,35 +26,30 @@ struct Shift {
 impl Shifts {
     /// Puts events together, each with its level and the people it names: of those
     /// that take place at one time the ones of the highest level count, and all
-    /// people of these are on call, in the order of the events.
-    pub(in crate::rules) fn of<'e>(events: impl IntoIterator<Item = (&'e Event, u8, Vec<String>)>) -> Self {
+    /// people of these are on call, in the order of their names.
+    pub(in crate::rules) fn of<'e>(events: impl IntoIterator<Item = (&'e Event, u8, &'e [String])>) -> Self {
         let events: Vec<_> = events.into_iter().collect();
         let mut edges: BTreeMap<Timestamp, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
         for (at, (event, _, _)) in events.iter().enumerate() {
             edges.entry(event.from).or_default().0.push(at);
             edges.entry(event.to).or_default().1.push(at);
         }
-        // The highest level first, of one level the event that comes first.
-        let mut running: BTreeSet<(u8, usize)> = BTreeSet::new();
+        let mut running = Running::default();
         let mut shifts: Vec<Shift> = Vec::new();
         let mut since = Timestamp::MIN;
         for (at, (begin, end)) in edges {
-            let top = running.first().map(|(rank, _)| *rank);
-            let mut who: Vec<String> = Vec::new();
-            for (_, event) in running.iter().take_while(|(rank, _)| Some(*rank) == top) {
-                let people = events.get(*event).map(|(_, _, people)| people.as_slice()).unwrap_or_default();
-                who.extend(people.iter().filter(|name| !who.contains(name)).cloned().collect::<Vec<_>>());
-            }
+            let who = running.top();
             match shifts.last_mut().filter(|last| last.to == since && last.who == who) {
                 Some(last) => last.to = at,
                 None if who.is_empty() => {}
                 None => shifts.push(Shift { from: since, to: at, who }),
             }
             since = at;
-            let rank = |event: &usize| u8::MAX - events.get(*event).map_or(0, |(_, level, _)| *level);
-            running.extend(begin.iter().map(|event| (rank(event), *event)));
-            for event in &end {
-                running.remove(&(rank(event), *event));
+            for (_, level, people) in begin.iter().filter_map(|at| events.get(*at)) {
+                running.begin(*level, people);
+            }
+            for (_, level, people) in end.iter().filter_map(|at| events.get(*at)) {
+                running.end(*level, people);
             }
         }
         Self(shifts)
@@ -78,6 +73,39 @@ impl Shifts {
     /// The end of the last; `None`: there is none.
     pub(in crate::rules) fn end(&self) -> Option<Timestamp> {
         self.0.last().map(|shift| shift.to)
+    }
+}
+
+/// How many running events name somebody, by level.
+#[derive(Default)]
+struct Running<'e>(BTreeMap<u8, BTreeMap<&'e str, usize>>);
+
+impl<'e> Running<'e> {
+    fn begin(&mut self, level: u8, people: &'e [String]) {
+        for name in people {
+            *self.0.entry(level).or_default().entry(name).or_default() += 1;
+        }
+    }
+
+    fn end(&mut self, level: u8, people: &'e [String]) {
+        let Some(names) = self.0.get_mut(&level) else { return };
+        for name in people {
+            if let Some(count) = names.get_mut(name.as_str()) {
+                *count -= 1;
+                if *count == 0 {
+                    names.remove(name.as_str());
+                }
+            }
+        }
+        if names.is_empty() {
+            self.0.remove(&level);
+        }
+    }
+
+    /// Whoever is named at the highest level.
+    fn top(&self) -> Vec<String> {
+        let names = self.0.last_key_value().map(|(_, names)| names.keys());
+        names.into_iter().flatten().map(|name| (*name).to_owned()).collect()
     }
 }
 
@@ -114,7 +142,11 @@ fn all(text: &str, people: &BTreeMap<&str, &Person>) -> Option<Vec<String>> {
 
 /// The name of somebody who is called so, or has that e-mail address, in any case.
 fn find<'p>(text: &str, people: &BTreeMap<&'p str, &Person>) -> Option<&'p str> {
-    let text = text.trim().to_lowercase();
+    let text = text.trim();
+    if let Some((name, _)) = people.get_key_value(text) {
+        return Some(name);
+    }
+    let text = text.to_lowercase();
     let same = |other: &str| other.to_lowercase() == text;
     let by_name = people.keys().find(|name| same(name));
     let by_mail = || {

@@ -126,13 +126,19 @@ fn gap(name: &str, schedule: &Schedule, spans: &[Span<'_>]) -> Option<Warning> {
 fn shared_calendars_that_end(name: &str, schedule: &Schedule, now: Timestamp, warnings: &mut Vec<Warning>) {
     let soon = now.checked_add(CALENDAR_AHEAD).unwrap_or(Timestamp::MAX);
     for (number, layer) in (1..).zip(&schedule.layers) {
-        let Turns::Calendar(shifts) = &layer.turns else { continue };
-        let Some(end) = shifts.end().filter(|end| *end < soon) else { continue };
-        let when = if end <= now { "ended" } else { "ends" };
-        let message = format!(
-            "schedule {name:?}: the calendar of layer {number} {when} at {}, with its last event; plan on there",
-            civil(&schedule.zone, end),
-        );
+        let Turns::Calendar(Some(shifts)) = &layer.turns else { continue };
+        let message = match shifts.end() {
+            None => format!(
+                "schedule {name:?}: no event in the calendar of layer {number} puts anybody on call; plan there, or \
+                 drop the layer"
+            ),
+            Some(end) if end < soon => format!(
+                "schedule {name:?}: the calendar of layer {number} {} at {}, with its last event; plan on there",
+                if end <= now { "ended" } else { "ends" },
+                civil(&schedule.zone, end),
+            ),
+            Some(_) => continue,
+        };
         warnings.push(layer.spot.finding(CALENDAR, message));
     }
 }
