@@ -6,8 +6,12 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use super::whereabouts;
 use crate::store::sql::{Db, outbox, values};
 use crate::store::{Attendance, Holder, StoreError};
+
+/// Between the name of a process and where it runs.
+const HERE: &str = " at ";
 
 /// Says that this process is alive, buries the dead and tells the part that is left.
 /// `holder`: who it was so far; 0: nobody yet.
@@ -19,9 +23,10 @@ pub(super) fn attend(db: &dyn Db, name: &str, holder: &AtomicI64) -> Result<Atte
         known
     } else {
         // New, or taken for dead: then others may hold by now what it held.
+        let told = whereabouts::own().map_or_else(|| name.to_owned(), |here| format!("{name}{HERE}{here}"));
         db.number(
             "INSERT INTO replicas (name, seen_at) VALUES (?1, clock_timestamp()) RETURNING id",
-            values![name],
+            values![told],
         )?
     };
     holder.store(me, Ordering::Relaxed);
@@ -30,6 +35,7 @@ pub(super) fn attend(db: &dyn Db, name: &str, holder: &AtomicI64) -> Result<Atte
          WHERE seen_at < clock_timestamp() - CAST(?1 AS BIGINT) * INTERVAL '1 millisecond'",
         values![lapses],
     )?;
+    let buried = buried + bury_the_killed(db, me)?;
     let (living, freed) = free(db)?;
     if buried > 0 || freed > 0 {
         tracing::warn!(gone = buried, jobs = freed, "other replicas are gone; their jobs are given out anew");
@@ -38,6 +44,20 @@ pub(super) fn attend(db: &dyn Db, name: &str, holder: &AtomicI64) -> Result<Atte
         replicas: u32::try_from(living.len()).unwrap_or(u32::MAX),
         leads: living.first() == Some(&Holder(me)),
     })
+}
+
+/// Removes those that ran on this machine and do not any more; how many.
+fn bury_the_killed(db: &dyn Db, me: i64) -> Result<u64, StoreError> {
+    let others = db.all("SELECT id, name FROM replicas WHERE id <> ?1", values![me], |row| {
+        Ok((row.int(0)?, row.string(1)?))
+    })?;
+    let mut buried = 0;
+    for (id, name) in others {
+        if name.split_once(HERE).is_some_and(|(_, here)| whereabouts::is_gone(here)) {
+            buried += db.run("DELETE FROM replicas WHERE id = ?1", values![id])?;
+        }
+    }
+    Ok(buried)
 }
 
 /// Says that this process is gone.

@@ -38,6 +38,7 @@ mod listening;
 mod readers;
 mod schema;
 mod session;
+mod whereabouts;
 mod writer;
 
 /// Connections besides those that read: writer, intake, listener.
