@@ -37,7 +37,7 @@ const EVERY: Duration = Duration::from_mins(10);
 /// The largest calendar that is read, in bytes.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A calendar that takes longer to understand is refused.
-const UNDERSTOOD_IN: Duration = Duration::from_secs(3);
+const UNDERSTOOD_IN: Duration = Duration::from_secs(10);
 /// A copy that has not changed is written down again after so long.
 const KEEP_EVERY: SignedDuration = SignedDuration::from_hours(6);
 /// What repeats is worked out anew after so long, though nothing has changed.

@@ -135,13 +135,19 @@ impl RuleFiles {
     }
 }
 
-/// A line with a star for every character of an address behind its host, so that what
-/// stands after it stays where it is.
+/// A line with a star for every character of an address behind its host, and of
+/// whatever else is named as a calendar and may be meant as one, so that what stands
+/// after it stays where it is.
 fn masked(line: &str) -> String {
+    if let Some((before, named)) = line.split_once("ical:").filter(|(_, named)| !named.contains("://")) {
+        let secret = named.contains(['/', ':', '\\']);
+        let stars = |c: char| if secret && !c.is_whitespace() { '*' } else { c };
+        return before.chars().chain("ical:".chars()).chain(named.chars().map(stars)).collect();
+    }
     let mut shown = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, after)) = rest.split_once("://") {
-        let end = after.find([' ', '"', '\'', ',', '}']).unwrap_or(after.len());
+        let end = after.find([' ', '"']).unwrap_or(after.len());
         let (address, tail) = after.split_at(end);
         let host = address.find(['/', '\\', '?', '#']).unwrap_or(address.len());
         let (host, secret) = address.split_at(if address.contains('@') { 0 } else { host });
@@ -268,6 +274,9 @@ mod tests {
             ),
             ("- ical: http://lin:pw@a/é # why", "- ical: http://********** # why"),
             ("- {who: lin}", "- {who: lin}"),
+            ("- ical: oncall.ics", "- ical: oncall.ics"),
+            ("- ical: https:/h/KEY", "- ical: ************"),
+            ("- ical: 'https://h/a,KEY'", "- ical: 'https://h*******"),
         ] {
             assert_eq!(masked(line), shown);
         }

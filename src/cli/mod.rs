@@ -132,7 +132,10 @@ pub fn run(
     let run = || {
         let env = readable(env)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(dispatch(arguments, env))
+        let ended = runtime.block_on(dispatch(arguments, env));
+        // Whatever a thread is still at (a calendar that takes for ever) is waited for by nobody.
+        runtime.shutdown_background();
+        ended
     };
     run().unwrap_or_else(|error| {
         output::complain(&format!("larkhorn: {error:#}"));

@@ -301,7 +301,7 @@ fn what_is_left_out_is_told() {
     let ics = calendar(
         "BEGIN:VEVENT\nDTSTART:20261201T080000Z\nDTEND:20261201T180000Z\nSUMMARY:Linda\nEND:VEVENT\n\
          BEGIN:VEVENT\nSUMMARY:Some day\nEND:VEVENT\n\
-         BEGIN:VEVENT\nDTSTART:20261201T080000Z\nDTEND:20261201T080500Z\nRRULE:FREQ=MINUTELY\nSUMMARY:lin\nEND:VEVENT",
+         BEGIN:VEVENT\nDTSTART:20261201T080000Z\nDTEND:20261201T080500Z\nRRULE:FREQ=HOURLY\nSUMMARY:lin\nEND:VEVENT",
     );
     let (set, warnings) = load(&yaml, &ics).unwrap();
     let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
@@ -310,11 +310,11 @@ fn what_is_left_out_is_told() {
     assert!(repeats.contains("\"lin\" repeats more than 20000 times"), "{repeats}");
     assert!(stranger.contains("\"Linda\": nobody of people is named"), "{stranger}");
     assert!(no_beginning.contains("\"Some day\" has no beginning"), "{no_beginning}");
-    let ahead = set.warnings("2026-12-01T00:00:00Z".parse().unwrap());
+    let ahead = set.warnings("2029-02-20T00:00:00Z".parse().unwrap());
     let ends = ahead.iter().filter(|warning| warning.code == "calendar-ends").count();
     assert_eq!(ends, 0, "{ahead:#?}");
-    let ahead = set.warnings("2026-12-02T00:00:00Z".parse().unwrap());
-    assert!(ahead.iter().any(|warning| warning.to_string().contains("ends at 2026-12-15")), "{ahead:#?}");
+    let ahead = set.warnings("2029-03-08T00:00:00Z".parse().unwrap());
+    assert!(ahead.iter().any(|warning| warning.to_string().contains("ends at 2029-03-13")), "{ahead:#?}");
 }
 
 #[test]
@@ -457,6 +457,8 @@ fn a_zone_is_what_the_calendar_says_of_it_and_never_a_guess() {
     let indian = "(UTC+05:30) Chennai, Kolkata, Mumbai, New Delhi";
     let berlin = [standard(10, "+0100", "+0200"), daylight.to_owned()].concat();
     let shanghai = fixed("+0800");
+    let until_2037 = berlin.replace("BYMONTH=3", "BYMONTH=3;UNTIL=20371231T000000Z");
+    let listed = berlin.replace("RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3", "RDATE:20260329T020000");
     for (zone, described, day, expected) in [
         (indian, Some(fixed("+0530").as_str()), "20261202", Some("2026-12-02T04:30:00Z")),
         ("Customized Time Zone", Some(&berlin), "20261202", Some("2026-12-02T09:00:00Z")),
@@ -467,6 +469,10 @@ fn a_zone_is_what_the_calendar_says_of_it_and_never_a_guess() {
         ("/freeassociation.sourceforge.net/Europe/Berlin", None, "20260702", Some("2026-07-02T08:00:00Z")),
         ("america/argentina/buenos_aires", None, "20260702", Some("2026-07-02T13:00:00Z")),
         ("UTC", None, "20260702", Some("2026-07-02T10:00:00Z")),
+        ("EST", Some(&berlin), "20260702", Some("2026-07-02T08:00:00Z")),
+        ("Until 2037", Some(&until_2037), "20260702", Some("2026-07-02T08:00:00Z")),
+        // Times that are listed one by one: who knows for how long.
+        ("Listed", Some(&listed), "20260702", None),
         // It tells an offset, and hides that clocks change there.
         ("(UTC+00:00) Dublin, Edinburgh, Lisbon, London", None, "20260702", None),
         (indian, None, "20261202", None),
@@ -501,6 +507,41 @@ fn a_name_that_is_written_just_so_wins_and_old_series_are_not_counted_out() {
         let expected = ["12-07 00:00 -", "12-07 08:00 lin", "12-07 16:00 Lin", "12-07 17:00 -"];
         assert_eq!(told(&rules, "2026-12-07T00:00", "2026-12-08T00:00"), expected);
     }
+}
+
+#[test]
+fn of_several_versions_the_latest_counts_and_what_was_called_off_is_off() {
+    let series = |more: &str| {
+        format!(
+            "BEGIN:VEVENT\nUID:1\nSEQUENCE:3\nDTSTART:20261201T000000Z\nDTEND:20261202T000000Z\n{more}\
+             RRULE:FREQ=DAILY;COUNT=3\nSUMMARY:lin\nEND:VEVENT\n"
+        )
+    };
+    let instead = |sequence: u8, more: &str, who: &str| {
+        format!(
+            "BEGIN:VEVENT\nUID:1\nSEQUENCE:{sequence}\nRECURRENCE-ID:20261202T000000Z\nDTSTART:20261202T000000Z\n\
+             DTEND:20261203T000000Z\n{more}SUMMARY:{who}\nEND:VEVENT\n"
+        )
+    };
+    let (off, otto) = ("STATUS:CANCELLED\n", instead(1, "", "otto"));
+    let second = |events: &[String]| {
+        let (told, _) = in_december("UTC", "2026-12-02T00:00", "2026-12-03T00:00", &events.concat());
+        told.join(", ")
+    };
+    assert_eq!(second(&[series(""), otto.clone()]), "12-02 00:00 otto");
+    assert_eq!(second(&[instead(2, "", "mara"), otto.clone(), series("")]), "12-02 00:00 Mara");
+    assert_eq!(second(&[series(""), instead(2, off, "mara"), otto.clone()]), "12-02 00:00 -");
+    assert_eq!(second(&[series(off), otto]), "12-02 00:00 -");
+    // Changed for good, long before what is looked at.
+    let (told, _) = in_december(
+        "UTC",
+        "2026-12-07T00:00",
+        "2026-12-09T00:00",
+        "BEGIN:VEVENT\nUID:1\nDTSTART:20190107T100000Z\nDURATION:PT7200S\nRRULE:FREQ=WEEKLY\nSUMMARY:lin\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:1\nRECURRENCE-ID;RANGE=THISANDFUTURE:20200106T100000Z\nDTSTART:20200107T140000Z\n\
+         DURATION:PT1H\nSUMMARY:mara\nEND:VEVENT",
+    );
+    assert_eq!(told, ["12-07 00:00 -", "12-08 14:00 Mara", "12-08 15:00 -"]);
 }
 
 /// A weekly rotation, written as a calendar: everybody's shift repeats after as many

@@ -222,12 +222,13 @@ impl Lane {
         audit::wall_clock_of(moment, self.now)
     }
 
-    /// Whether a process ended between the two, or shortly before.
+    /// Whether a process ended between the two, or shortly before: its last call may have
+    /// arrived after it.
     pub(crate) fn was_interrupted(&self, before: Timestamp, after: Timestamp) -> bool {
         let pagers = [&self.pager].into_iter().chain(&self.more);
         let ends = pagers.flat_map(|pager| &pager.ends).chain(&self.ends);
         let mut ends = ends.map(|moment| self.wall_clock_of(*moment));
-        ends.any(|end| before - SignedDuration::from_secs(1) <= end && end <= after)
+        ends.any(|end| before - SignedDuration::from_secs(10) <= end && end <= after)
     }
 
     /// Whether an incident has to be looked at: not once it was seen to be over.

@@ -236,10 +236,17 @@ impl<'a, D: Database> World<'a, D> {
             report.card =
                 Some(Card { posted_at: at(self.second), ..card(claim.job.to().unwrap(), shown_version) });
         }
-        self.store().report(report).await.unwrap();
+        let reported = self.store().report(report).await;
         if end == JobEnd::Held {
+            // Once its lease is over it may have been dropped with its incident.
+            let lapsed = self.held[nth].free_at <= self.second;
+            assert!(reported.is_ok() || (lapsed && conflicts(&reported)), "{reported:?}");
+            if reported.is_err() {
+                self.held.swap_remove(nth);
+            }
             return;
         }
+        reported.unwrap();
         if matches!(end, JobEnd::PutBack { .. }) {
             self.put_back.push(claim.ticket.job);
         }

@@ -24,6 +24,10 @@ impl CalendarAddress {
             scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
         });
         let Some((scheme, rest)) = scheme else {
+            // What looks like an address may hold what opens it.
+            if written.contains("//") {
+                return None;
+            }
             let folder = Path::new(rules_file).parent().unwrap_or_else(|| Path::new(""));
             return (!written.is_empty()).then(|| Self(folder.join(written).display().to_string()));
         };
@@ -60,10 +64,15 @@ impl fmt::Display for CalendarAddress {
         let Some((scheme, rest)) = self.url().and_then(|url| url.split_once("://")) else {
             return f.write_str(&self.0);
         };
-        let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        // With a password before it, where the host begins is a matter of taste.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+        let end = if rest.contains('@') { 0 } else { rest.find(|c| !plain(c)).unwrap_or(rest.len()) };
+        let (host, after) = rest.split_at(end);
+        let port = after.strip_prefix(':').and_then(|port| port.split(|c: char| !c.is_ascii_digit()).next());
+        let port = port.filter(|port| (1..=5).contains(&port.len()));
+        let (colon, port) = port.map_or(("", ""), |port| (":", port));
         let digest = self.digest();
-        write!(f, "{scheme}://{host}/…{}", digest.get(..DIGITS_SHOWN).unwrap_or_default())
+        write!(f, "{scheme}://{host}{colon}{port}/…{}", digest.get(..DIGITS_SHOWN).unwrap_or_default())
     }
 }
 
@@ -82,11 +91,11 @@ mod tests {
         for (written, file, shown) in [
             ("oncall.ics", Some("rules/oncall.ics"), "rules/oncall.ics"),
             ("/etc/oncall.ics", Some("/etc/oncall.ics"), "/etc/oncall.ics"),
-            (
-                "https://lin:pw@cal.example:8443/private-abc/basic.ics?key=1",
-                None,
-                "https://cal.example:8443/…",
-            ),
+            ("https://lin:pw@cal.example:8443/private-abc/basic.ics?key=1", None, "https:///…"),
+            ("https://cal.example:8443/private-abc/basic.ics?key=1", None, "https://cal.example:8443/…"),
+            ("https://u:KEY?b@h/x", None, "https:///…"),
+            ("https://h:9%2FKEY", None, "https://h:9/…"),
+            ("https://h:KEY/x", None, "https://h/…"),
             ("WebCal://cal.example?secret", None, "https://cal.example/…"),
             ("HTTP://127.0.0.1:1/x", None, "http://127.0.0.1:1/…"),
             ("https://cal.example\\secret\\x.ics", None, "https://cal.example/…"),
@@ -101,9 +110,16 @@ mod tests {
         }
         let shown = |key: &str| CalendarAddress::new(&format!("https://a/{key}"), "").unwrap().to_string();
         assert_ne!(shown("1"), shown("2"), "two of one server can be told apart");
-        for wrong in
-            ["", " ", "htps://cal.example/secret", "https:/cal.example/secret", "https://", "file:///etc/x"]
-        {
+        for wrong in [
+            "",
+            " ",
+            "htps://cal.example/secret",
+            "https:/cal.example/secret",
+            "https://",
+            "file:///etc/x",
+            "<https://h/KEY>",
+            "//h/KEY",
+        ] {
             assert_eq!(CalendarAddress::new(wrong, "rules/a.yaml"), None, "{wrong}");
         }
     }

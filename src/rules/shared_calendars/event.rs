@@ -55,7 +55,7 @@ impl Length {
     /// Minutes by the wall.
     pub(super) fn wall(&self, start: &Written, zone: &TimeZone) -> Minute {
         match self {
-            Self::To(end) => match end.wall_in(zone) - start.wall_in(zone) {
+            Self::To(end) => match end.shown_in(zone) - start.shown_in(zone) {
                 // A day that ends as it begins is that day to everybody but the standard.
                 0 if start.whole_day => DAY,
                 minutes => minutes,
@@ -144,7 +144,7 @@ fn length(event: &ICalendarComponent, end: Option<Written>, start: &Written) -> 
         None => Ok(Length::Lasts { days, minutes: 0 }),
         Some(Some(ICalendarValue::Duration(given))) if !given.neg => Ok(Length::Lasts {
             days: i64::from(given.weeks) * 7 + i64::from(given.days),
-            minutes: i64::from(given.hours) * 60 + i64::from(given.minutes),
+            minutes: i64::from(given.hours) * 60 + i64::from(given.minutes) + i64::from(given.seconds) / 60,
         }),
         Some(_) => Err(Unread::Part(format!("how long {:?} takes cannot be read", title(event)))),
     }

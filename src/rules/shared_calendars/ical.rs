@@ -148,6 +148,17 @@ impl<T> Marks<T> {
     }
 }
 
+/// Of several versions of what stands for one repetition the latest.
+fn latest_of_each(mut instead: Vec<Entries<'_>>) -> Vec<Entries<'_>> {
+    instead.sort_by_key(|one| (one.sequence, one.modified));
+    let mut latest = BTreeMap::new();
+    for one in instead {
+        let of = one.stands_for.as_ref().map(|(of, _)| (of.instant(), of.whole_day));
+        latest.insert((one.uid, of), one);
+    }
+    latest.into_values().collect()
+}
+
 /// What becomes of the repetitions after a change of all later ones.
 #[derive(Clone, Copy)]
 enum Later<'e> {
@@ -187,19 +198,21 @@ impl Reader {
                 *known = event.sequence.max(*known);
             }
         }
+        let instead = latest_of_each(instead);
         let mut changes: BTreeMap<&str, Vec<(usize, &Entries<'_>)>> = BTreeMap::new();
         for (at, one) in instead.iter().enumerate() {
             changes.entry(one.uid.unwrap_or_default()).or_default().push((at, one));
         }
-        for list in changes.values_mut() {
-            list.sort_by_key(|(_, one)| (one.sequence, one.modified));
-        }
         let mut used = vec![false; instead.len()];
         for event in &events {
             let counts = event.uid.is_none_or(|uid| latest.get(uid) == Some(&event.sequence));
-            if counts && !event.cancelled {
-                let changes =
-                    event.uid.and_then(|uid| changes.get(uid)).map(Vec::as_slice).unwrap_or_default();
+            let changes = event.uid.and_then(|uid| changes.get(uid)).map(Vec::as_slice).unwrap_or_default();
+            if counts && event.cancelled {
+                // With all that was changed of it.
+                for (at, _) in changes {
+                    used.get_mut(*at).into_iter().for_each(|used| *used = true);
+                }
+            } else if counts {
                 self.repeat(event, changes, &mut used)?;
             }
         }
@@ -231,8 +244,10 @@ impl Reader {
                 changes.insert(&of.or_in(zone), &event.start, (*at, *one, *later_too));
             }
         }
+        // All later ones than one of long ago may be changed.
+        let whole = instead.iter().any(|(_, one)| one.stands_for.as_ref().is_some_and(|(_, later)| *later));
         let mut times: BTreeMap<Minute, Option<&Length>> =
-            self.times(event).into_iter().map(|wall| (wall, None)).collect();
+            self.times(event, whole).into_iter().map(|wall| (wall, None)).collect();
         for (one, length) in &event.also {
             times.insert(one.or_in(zone).wall_in(zone), length.as_ref());
         }
@@ -273,15 +288,25 @@ impl Reader {
     }
 
     /// When an event begins, by the wall: once, or as often as its rule says.
-    fn times(&mut self, event: &Entries<'_>) -> Vec<Minute> {
+    /// Those long before the span may be left out, unless the `whole` series is wanted.
+    fn times(&mut self, event: &Entries<'_>, whole: bool) -> Vec<Minute> {
         let start = event.start.wall;
         let Some(rule) = event.repeats else { return vec![start] };
+        if matches!(rule.freq, ICalendarFrequency::Minutely | ICalendarFrequency::Secondly) {
+            let message =
+                format!("{:?} repeats within the hour, as no shift does; it is left out", event.title);
+            self.remarks.push(message);
+            return Vec::new();
+        }
         let zone = &event.start.zone;
         let mut rule = rule.clone();
         // Beyond the end it may repeat for ever.
         let end = minute(zone, self.to);
         let until = rule.until.as_ref().and_then(|until| until_by_the_wall(until, zone));
-        let start = self.shortly_before(&rule, event, start);
+        if until.is_some_and(|until| until < start) {
+            return Vec::new();
+        }
+        let start = if whole { start } else { self.shortly_before(&rule, event, start) };
         rule.until = Some(partial(until.map_or(end, |until| until.min(end)).max(start)));
         let alone = ICalendar {
             components: vec![ICalendarComponent {
@@ -321,17 +346,17 @@ impl Reader {
     /// A beginning of days or weeks that is not long before the span: what was long
     /// over then need not be counted out.
     fn shortly_before(&self, rule: &ICalendarRecurrenceRule, event: &Entries<'_>, start: Minute) -> Minute {
-        let days = if rule.freq == ICalendarFrequency::Daily { 1 } else { 7 };
-        let by_days = matches!(rule.freq, ICalendarFrequency::Daily | ICalendarFrequency::Weekly);
-        let period = days * DAY * i64::from(rule.interval.unwrap_or(1).max(1));
+        let units = [
+            (ICalendarFrequency::Hourly, 60),
+            (ICalendarFrequency::Daily, DAY),
+            (ICalendarFrequency::Weekly, 7 * DAY),
+        ];
+        let Some((_, unit)) = units.into_iter().find(|(freq, _)| *freq == rule.freq) else { return start };
+        let period = unit * i64::from(rule.interval.unwrap_or(1).max(1));
         let zone = &event.start.zone;
         let reaches = event.length.wall(&event.start, zone).max(DAY);
         let idle = minute(zone, self.from) - start - reaches - 2 * period;
-        if !by_days || rule.count.is_some() || idle <= 0 {
-            start
-        } else {
-            start + idle.div_euclid(period) * period
-        }
+        if rule.count.is_some() || idle <= 0 { start } else { start + idle.div_euclid(period) * period }
     }
 
     /// An event by itself.

@@ -29,6 +29,15 @@ impl Written {
         if self.zone == *zone || self.whole_day { self.wall } else { minute(zone, self.instant()) }
     }
 
+    /// What the clocks of a zone show then, be it for the second time.
+    pub(super) fn shown_in(&self, zone: &TimeZone) -> Minute {
+        if self.zone == *zone || self.whole_day {
+            self.wall
+        } else {
+            minute_of(zone.to_datetime(self.instant()))
+        }
+    }
+
     /// Of that zone, if none is written.
     pub(super) fn or_in(&self, zone: &TimeZone) -> Self {
         if self.floating { Self { zone: zone.clone(), ..self.clone() } } else { self.clone() }

@@ -1,8 +1,8 @@
 //! Which zone a calendar means by a name.
 //!
-//! In this order: a name of the time zone database, with whatever a program puts
-//! before it; what the calendar itself says of its zone (VTIMEZONE), as far as that
-//! is two offsets and when they change; Outlook's names. Anything else is unknown: a
+//! In this order: a name of the time zone database such as `Asia/Shanghai`, with whatever
+//! a program puts before it; what the calendar itself says of its zone (VTIMEZONE), as far
+//! as that is two offsets and when they change; Outlook's names. Anything else is unknown: a
 //! name that merely tells an offset may hide that the clock changes there.
 
 use std::collections::BTreeMap;
@@ -46,8 +46,14 @@ impl<'z> Zones<'z> {
             let known = zone.name().filter(|known| *known == "Etc/UTC" || !known.starts_with("Etc/"))?;
             TimeZone::get(&known).ok()
         };
-        ours(name)
-            .or_else(|| self.described.get(name).cloned())
+        let described = || self.described.get(name).cloned();
+        // EST and the like mean to some what they describe, to others what the database says.
+        let known = if name.contains('/') {
+            ours(name).or_else(described)
+        } else {
+            described().or_else(|| ours(name))
+        };
+        known
             .or_else(outlooks)
             .ok_or_else(|| format!("its time zone {name:?} is not known; those such as Asia/Shanghai are"))
     }
@@ -125,11 +131,14 @@ fn described(calendar: &ICalendar, zone: &ICalendarComponent) -> Option<TimeZone
     };
     let standard = latest(ICalendarComponentType::Standard)?;
     let daylight = latest(ICalendarComponentType::Daylight);
-    // What has stopped repeating has ended, unless it is all there is.
-    let daylight = daylight.filter(|part| part.rule.is_some_and(|rule| rule.until.is_none()));
     let Some(daylight) = daylight else {
         return Some(TimeZone::fixed(standard.offset));
     };
+    // Without a rule its times are listed, and who knows for how long.
+    let ended = daylight.rule?.until.as_ref().and_then(wall).is_some_and(|until| until < standard.since);
+    if ended {
+        return Some(TimeZone::fixed(standard.offset));
+    }
     let posix = format!(
         "<std>{}<dst>{},{},{}",
         posix_offset(standard.offset),
