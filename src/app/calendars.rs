@@ -28,7 +28,7 @@ use super::clients::{CALL_TIMEOUT, CONNECT_TIMEOUT};
 use super::files::RuleFiles;
 use crate::domain::Clock;
 use crate::rules::{CalendarAddress, CalendarCopy, Calendars, RuleSet, calendar_problem};
-use crate::store::{KeptCalendar, Store};
+use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::wire;
 
@@ -291,13 +291,11 @@ async fn kept(store: &dyn Store, address: &CalendarAddress) -> Option<CalendarCo
         tracing::warn!(calendar = %address, %error, "no copy of a shared calendar can be read from the store");
         None
     });
-    let KeptCalendar { text, read_at } = found?;
-    usable(CalendarCopy { text, read_at }).await.ok()
+    usable(found?).await.ok()
 }
 
 async fn keep(store: &dyn Store, address: &CalendarAddress, copy: &CalendarCopy) {
-    let kept = KeptCalendar { text: copy.text.clone(), read_at: copy.read_at };
-    if let Err(error) = store.keep_calendar(address.digest(), kept).await {
+    if let Err(error) = store.keep_calendar(address.digest(), copy.clone()).await {
         tracing::warn!(calendar = %address, %error, "the copy of a shared calendar cannot be kept");
     }
 }

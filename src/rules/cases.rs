@@ -200,7 +200,7 @@ pub fn parse(path: &str, text: &str) -> Result<Cases, Vec<Finding>> {
 }
 
 /// RFC 3339, or wall time in the zone.
-pub fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let text = text.trim();
     let wall = || text.parse::<DateTime>().ok()?.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp());
     text.parse().ok().or_else(wall)

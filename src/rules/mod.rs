@@ -39,9 +39,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Budget, ChatId, IncidentKey, Labels, Person, Policy, Severity, Target};
 
-pub use cases::{
-    Case, CaseDeed, CaseEvent, Cases, ExpectedPage, instant as parse_instant, parse as parse_cases,
-};
+pub use cases::{Case, CaseDeed, CaseEvent, Cases, ExpectedPage, parse as parse_cases};
 pub use duration::{format as format_duration, parse as parse_duration};
 pub use finding::{Finding, RuleError, Spot, Warning};
 pub use load::{
@@ -53,7 +51,7 @@ pub use router::{Origin, Route, Router, Scratch};
 use schedule::{Calendar, Schedule};
 pub use schedule::{Gap, OnCall, Shift, Source};
 use severity::SeverityTable;
-pub use shared_calendars::{CalendarAddress, CalendarCopy, Calendars, SPAN_YEARS, calendar_problem};
+pub use shared_calendars::{CalendarAddress, CalendarCopy, Calendars, calendar_problem, masked};
 
 /// A rules file that the edge has read.
 #[derive(Debug, Clone, Copy)]

@@ -28,6 +28,8 @@ use crate::domain::{
     Listing, Member, MessageId, Phase, RecordedEntry, SourceKind, Spent, StormId, Urgent,
 };
 
+use crate::rules::CalendarCopy;
+
 mod attendance;
 mod commit;
 mod jobs;
@@ -117,15 +119,6 @@ pub struct DirectoryEntry {
     pub open_id: Option<String>,
     /// When Feishu was asked.
     pub looked_up_at: Timestamp,
-}
-
-/// The last good copy of a calendar of others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptCalendar {
-    /// As it was read.
-    pub text: String,
-    /// When that was.
-    pub read_at: Timestamp,
 }
 
 /// What waits, for metrics and readiness.
@@ -308,10 +301,10 @@ pub trait Store: Send + Sync + 'static {
     async fn remember(&self, entries: Vec<(Contact, DirectoryEntry)>) -> Result<(), StoreError>;
 
     /// The copy of a calendar that was kept last, by any replica; `None`: none was.
-    async fn calendar(&self, address: String) -> Result<Option<KeptCalendar>, StoreError>;
+    async fn calendar(&self, address: String) -> Result<Option<CalendarCopy>, StoreError>;
 
     /// Keeps a copy of a calendar, unless a later one is kept already.
-    async fn keep_calendar(&self, address: String, copy: KeptCalendar) -> Result<(), StoreError>;
+    async fn keep_calendar(&self, address: String, copy: CalendarCopy) -> Result<(), StoreError>;
 
     /// What waits.
     async fn backlog(&self) -> Result<Backlog, StoreError>;

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use larkhorn::domain::{Contact, Destination, Incident, Job, Person};
-use larkhorn::store::{
-    Change, DirectoryEntry, JobEnd, KeptCalendar, PinChange, PinState, Pins, Report, Store,
-};
+use larkhorn::rules::CalendarCopy;
+use larkhorn::store::{Change, DirectoryEntry, JobEnd, PinChange, PinState, Pins, Report, Store};
 
 use super::Database;
 use super::support::{at, change, chat, claim, claim_one, commit, done, ended, incident, person, put};
@@ -144,7 +143,7 @@ pub(crate) async fn the_directory_remembers_people_and_strangers(db: &impl Datab
 
 pub(crate) async fn the_last_copy_of_a_calendar_is_kept(db: &impl Database) {
     let store = db.open();
-    let copy = |text: &str, second| KeptCalendar { text: text.to_owned(), read_at: at(second) };
+    let copy = |text: &str, second| CalendarCopy { text: text.to_owned(), read_at: at(second) };
     let keep = async |address: &str, copy| store.keep_calendar(address.to_owned(), copy).await.unwrap();
     let kept = async |address: &str| store.calendar(address.to_owned()).await.unwrap();
     assert_eq!(kept("a").await, None);

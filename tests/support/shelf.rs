@@ -11,9 +11,10 @@ use larkhorn::domain::{
     Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, Phase, RecordedEntry, Spent, StormId,
     Urgent,
 };
+use larkhorn::rules::CalendarCopy;
 use larkhorn::store::{
     Appetite, Backlog, Card, Claim, Commit, Decide, Delivery, DirectoryEntry, Folded, HeldAlert, InboxId,
-    KeptCalendar, Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm, Ticket,
+    Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm, Ticket,
 };
 
 /// What is on the shelf.
@@ -206,11 +207,11 @@ impl Store for Shelf {
         unused()
     }
 
-    async fn calendar(&self, _: String) -> Result<Option<KeptCalendar>, StoreError> {
+    async fn calendar(&self, _: String) -> Result<Option<CalendarCopy>, StoreError> {
         unused()
     }
 
-    async fn keep_calendar(&self, _: String, _: KeptCalendar) -> Result<(), StoreError> {
+    async fn keep_calendar(&self, _: String, _: CalendarCopy) -> Result<(), StoreError> {
         unused()
     }
 

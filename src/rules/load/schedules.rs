@@ -201,7 +201,7 @@ impl Reader<'_, '_> {
         let people: BTreeMap<&str, &Person> =
             self.people.entries.iter().map(|(name, (_, person))| (name.as_str(), person)).collect();
         // What repeats names the same people each time.
-        let mut known: BTreeMap<Naming<'_>, (u8, Vec<String>)> = BTreeMap::new();
+        let mut known: BTreeMap<Naming<'_>, (u8, BTreeSet<String>)> = BTreeMap::new();
         for event in events {
             known.entry((&event.title, &event.attendees)).or_insert_with(|| named(event, &people));
         }
@@ -222,7 +222,7 @@ impl Reader<'_, '_> {
         }
         let with_people = events.iter().filter_map(|event| {
             let (level, who) = known.get(&(&*event.title, &*event.attendees))?;
-            Some((event, *level, who.as_slice()))
+            Some((event, *level, who))
         });
         Shifts::of(with_people)
     }

@@ -6,6 +6,9 @@ use std::path::Path;
 /// So many digits of an address' digest are shown.
 const DIGITS_SHOWN: usize = 4;
 
+/// Longest number of a port.
+const PORT_DIGITS: usize = 5;
+
 /// The file or the address that a layer's `ical` names.
 ///
 /// An address often *is* the secret that opens the calendar ("private link"), so it
@@ -64,15 +67,9 @@ impl fmt::Display for CalendarAddress {
         let Some((scheme, rest)) = self.url().and_then(|url| url.split_once("://")) else {
             return f.write_str(&self.0);
         };
-        // With a password before it, where the host begins is a matter of taste.
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
-        let end = if rest.contains('@') { 0 } else { rest.find(|c| !plain(c)).unwrap_or(rest.len()) };
-        let (host, after) = rest.split_at(end);
-        let port = after.strip_prefix(':').and_then(|port| port.split(|c: char| !c.is_ascii_digit()).next());
-        let port = port.filter(|port| (1..=5).contains(&port.len()));
-        let (colon, port) = port.map_or(("", ""), |port| (":", port));
         let digest = self.digest();
-        write!(f, "{scheme}://{host}{colon}{port}/…{}", digest.get(..DIGITS_SHOWN).unwrap_or_default())
+        let host = rest.get(..shown(rest)).unwrap_or_default();
+        write!(f, "{scheme}://{host}/…{}", digest.get(..DIGITS_SHOWN).unwrap_or_default())
     }
 }
 
@@ -80,6 +77,40 @@ impl fmt::Debug for CalendarAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// How many bytes of an address behind its scheme are no secret: its host and port.
+fn shown(address: &str) -> usize {
+    // With a password before it, where the host begins is a matter of taste.
+    if address.contains('@') {
+        return 0;
+    }
+    let length = |text: &str, plain: fn(char) -> bool| text.find(|c| !plain(c)).unwrap_or(text.len());
+    let host = length(address, |c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    let port = address.get(host..).and_then(|rest| rest.strip_prefix(':'));
+    let digits = port.map_or(0, |port| length(port, |c| c.is_ascii_digit()));
+    if (1..=PORT_DIGITS).contains(&digits) { host + 1 + digits } else { host }
+}
+
+/// A line of a rules file with a star for every character of an address behind its host,
+/// and of whatever else is named as a calendar and may be meant as one, so that what
+/// stands after it stays where it is.
+pub fn masked(line: &str) -> String {
+    if let Some((before, named)) = line.split_once("ical:").filter(|(_, named)| !named.contains("://")) {
+        let secret = named.contains(['/', ':', '\\']);
+        let stars = |c: char| if secret && !c.is_whitespace() { '*' } else { c };
+        return before.chars().chain("ical:".chars()).chain(named.chars().map(stars)).collect();
+    }
+    let mut masked = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        let (address, tail) = after.split_at(after.find([' ', '"']).unwrap_or(after.len()));
+        let (host, secret) = address.split_at(shown(address));
+        masked.extend([before, "://", host]);
+        masked.extend(std::iter::repeat_n('*', secret.chars().count()));
+        rest = tail;
+    }
+    masked + rest
 }
 
 #[cfg(test)]
@@ -121,6 +152,24 @@ mod tests {
             "//h/KEY",
         ] {
             assert_eq!(CalendarAddress::new(wrong, "rules/a.yaml"), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_shown_without_the_secret_of_an_address() {
+        for (line, shown) in [
+            (
+                "  - {ical: \"https://cal.example:1/key?a=1\", timezone: UTC}",
+                "  - {ical: \"https://cal.example:1********\", timezone: UTC}",
+            ),
+            ("- ical: http://lin:pw@a/é # why", "- ical: http://********** # why"),
+            ("- ical: https://h:KEY/x", "- ical: https://h******"),
+            ("- {who: lin}", "- {who: lin}"),
+            ("- ical: oncall.ics", "- ical: oncall.ics"),
+            ("- ical: https:/h/KEY", "- ical: ************"),
+            ("- ical: 'https://h/a,KEY'", "- ical: 'https://h*******"),
+        ] {
+            assert_eq!(masked(line), shown);
         }
     }
 }

@@ -12,7 +12,7 @@
 //! * Whatever else is not understood is left out, and said: nothing is guessed.
 //! * The size of what comes out is bounded, whatever goes in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use calcard::common::timezone::Tz;
@@ -203,23 +203,22 @@ impl Reader {
         for (at, one) in instead.iter().enumerate() {
             changes.entry(one.uid.unwrap_or_default()).or_default().push((at, one));
         }
-        let mut used = vec![false; instead.len()];
+        let mut used = BTreeSet::new();
         for event in &events {
             let counts = event.uid.is_none_or(|uid| latest.get(uid) == Some(&event.sequence));
             let changes = event.uid.and_then(|uid| changes.get(uid)).map(Vec::as_slice).unwrap_or_default();
             if counts && event.cancelled {
                 // With all that was changed of it.
-                for (at, _) in changes {
-                    used.get_mut(*at).into_iter().for_each(|used| *used = true);
-                }
+                used.extend(changes.iter().map(|(at, _)| *at));
             } else if counts {
                 self.repeat(event, changes, &mut used)?;
             }
         }
         // Invited to one repetition only, or to one that its series does not have.
-        let alone = instead.iter().zip(used).filter(|(one, used)| !used && !one.cancelled);
-        for (one, _) in alone {
-            self.once(one)?;
+        for (at, one) in instead.iter().enumerate() {
+            if !used.contains(&at) && !one.cancelled {
+                self.once(one)?;
+            }
         }
         Ok(())
     }
@@ -229,7 +228,7 @@ impl Reader {
         &mut self,
         event: &Entries<'_>,
         instead: &[(usize, &Entries<'_>)],
-        used: &mut [bool],
+        used: &mut BTreeSet<usize>,
     ) -> Result<(), String> {
         if event.repeats.is_none() && event.also.is_empty() && instead.is_empty() {
             return self.once(event);
@@ -255,9 +254,7 @@ impl Reader {
         for (wall, own_length) in times {
             let at = instant(zone, wall);
             if let Some((index, one, later_too)) = changes.find(at, wall) {
-                if let Some(used) = used.get_mut(*index) {
-                    *used = true;
-                }
+                used.insert(*index);
                 let shift = one.start.wall_in(zone) - wall;
                 later = match (*later_too, one.cancelled) {
                     (true, true) => Later::Over,
@@ -343,8 +340,8 @@ impl Reader {
         expanded.events.iter().filter_map(|one| wall(one.start.timestamp())).collect()
     }
 
-    /// A beginning of days or weeks that is not long before the span: what was long
-    /// over then need not be counted out.
+    /// A beginning of the same hours, days or weeks that is not long before the span: what
+    /// was long over then need not be counted out.
     fn shortly_before(&self, rule: &ICalendarRecurrenceRule, event: &Entries<'_>, start: Minute) -> Minute {
         let units = [
             (ICalendarFrequency::Hourly, 60),

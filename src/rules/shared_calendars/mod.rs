@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-pub use address::CalendarAddress;
+pub use address::{CalendarAddress, masked};
 pub(super) use ical::Event;
 pub(super) use shifts::{Shifts, named};
 
@@ -47,7 +47,7 @@ pub struct CalendarCopy {
 pub type Calendars = BTreeMap<CalendarAddress, Result<CalendarCopy, String>>;
 
 /// For so many years around the time it was read a calendar says who is on call.
-pub const SPAN_YEARS: i64 = 3;
+const SPAN_YEARS: i64 = 3;
 
 /// Why a text cannot serve as a calendar; `None`: it can.
 pub fn calendar_problem(copy: &CalendarCopy) -> Option<String> {

@@ -27,7 +27,9 @@ impl Shifts {
     /// Puts events together, each with its level and the people it names: of those
     /// that take place at one time the ones of the highest level count, and all
     /// people of these are on call, in the order of their names.
-    pub(in crate::rules) fn of<'e>(events: impl IntoIterator<Item = (&'e Event, u8, &'e [String])>) -> Self {
+    pub(in crate::rules) fn of<'e>(
+        events: impl IntoIterator<Item = (&'e Event, u8, &'e BTreeSet<String>)>,
+    ) -> Self {
         let events: Vec<_> = events.into_iter().collect();
         let mut edges: BTreeMap<Timestamp, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
         for (at, (event, _, _)) in events.iter().enumerate() {
@@ -81,13 +83,13 @@ impl Shifts {
 struct Running<'e>(BTreeMap<u8, BTreeMap<&'e str, usize>>);
 
 impl<'e> Running<'e> {
-    fn begin(&mut self, level: u8, people: &'e [String]) {
+    fn begin(&mut self, level: u8, people: &'e BTreeSet<String>) {
         for name in people {
             *self.0.entry(level).or_default().entry(name).or_default() += 1;
         }
     }
 
-    fn end(&mut self, level: u8, people: &'e [String]) {
+    fn end(&mut self, level: u8, people: &'e BTreeSet<String>) {
         let Some(names) = self.0.get_mut(&level) else { return };
         for name in people {
             if let Some(count) = names.get_mut(name.as_str()) {
@@ -110,14 +112,11 @@ impl<'e> Running<'e> {
 }
 
 /// The level of an event and the names of the people it puts on call.
-pub(in crate::rules) fn named(event: &Event, people: &BTreeMap<&str, &Person>) -> (u8, Vec<String>) {
+pub(in crate::rules) fn named(event: &Event, people: &BTreeMap<&str, &Person>) -> (u8, BTreeSet<String>) {
     let (level, title) = level(&event.title);
     let after_colon = title.rsplit_once([':', '：']).map(|(_, rest)| rest);
     let in_title = [Some(title), after_colon].into_iter().flatten().find_map(|text| all(text, people));
-    let attending = || {
-        let known = event.attendees.iter().filter_map(|address| find(address, people));
-        each_once(known)
-    };
+    let attending = || event.attendees.iter().filter_map(|address| find(address, people)).collect();
     (level, in_title.unwrap_or_else(attending))
 }
 
@@ -132,19 +131,16 @@ fn level(title: &str) -> (u8, &str) {
 }
 
 /// Everybody whom a text consists of; `None` if it holds anything else.
-fn all(text: &str, people: &BTreeMap<&str, &Person>) -> Option<Vec<String>> {
-    if let Some(one) = find(text, people) {
-        return Some(vec![one.to_owned()]);
-    }
-    let parts: Option<Vec<&str>> = text.split(BETWEEN).map(|part| find(part, people)).collect();
-    parts.map(|names| each_once(names.into_iter()))
+fn all(text: &str, people: &BTreeMap<&str, &Person>) -> Option<BTreeSet<String>> {
+    let whole = find(text, people).map(|one| BTreeSet::from([one]));
+    whole.or_else(|| text.split(BETWEEN).map(|part| find(part, people)).collect())
 }
 
 /// The name of somebody who is called so, or has that e-mail address, in any case.
-fn find<'p>(text: &str, people: &BTreeMap<&'p str, &Person>) -> Option<&'p str> {
+fn find(text: &str, people: &BTreeMap<&str, &Person>) -> Option<String> {
     let text = text.trim();
-    if let Some((name, _)) = people.get_key_value(text) {
-        return Some(name);
+    if people.contains_key(text) {
+        return Some(text.to_owned());
     }
     let text = text.to_lowercase();
     let same = |other: &str| other.to_lowercase() == text;
@@ -153,15 +149,5 @@ fn find<'p>(text: &str, people: &BTreeMap<&'p str, &Person>) -> Option<&'p str> 
         let has = |person: &&Person| matches!(&person.contact, Contact::Email(mail) if same(mail));
         people.iter().find(|(_, person)| has(person)).map(|(name, _)| name)
     };
-    by_name.or_else(by_mail).copied()
-}
-
-fn each_once<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for name in names {
-        if !all.iter().any(|known| known == name) {
-            all.push(name.to_owned());
-        }
-    }
-    all
+    by_name.or_else(by_mail).map(|name| (*name).to_owned())
 }

@@ -18,10 +18,10 @@ use crate::domain::{
     Allotment, Contact, Destination, Heartbeat, Incident, IncidentId, MessageId, Phase, RecordedEntry, Spent,
     StormId, Urgent,
 };
+use crate::rules::CalendarCopy;
 use crate::store::{
     Appetite, Attendance, Backlog, Card, Change, Claim, Commit, Decide, Delivery, DirectoryEntry, Folded,
-    HeldAlert, InboxId, KeptCalendar, Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError,
-    Storm, Ticket,
+    HeldAlert, InboxId, Lookup, NewDelivery, Pins, Report, Ring, Spending, Store, StoreError, Storm, Ticket,
 };
 
 /// A store whose tables are in a database of some kind.
@@ -246,11 +246,11 @@ impl<B: Backend> Store for SqlStore<B> {
         self.backend.write(move |db| directory::save(db, &entries)).await
     }
 
-    async fn calendar(&self, address: String) -> Result<Option<KeptCalendar>, StoreError> {
+    async fn calendar(&self, address: String) -> Result<Option<CalendarCopy>, StoreError> {
         self.backend.read(move |db| calendars::load(db, &address)).await
     }
 
-    async fn keep_calendar(&self, address: String, copy: KeptCalendar) -> Result<(), StoreError> {
+    async fn keep_calendar(&self, address: String, copy: CalendarCopy) -> Result<(), StoreError> {
         self.backend.write(move |db| calendars::save(db, &address, &copy)).await
     }
 
