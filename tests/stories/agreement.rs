@@ -291,13 +291,33 @@ fn agree(cases: u32) {
 }
 
 /// A clock that all but stands still until it is moved: ages show, and nothing
-/// becomes due.
-struct Hand(Mutex<Timestamp>, std::time::Instant);
+/// becomes due but by nudges. What it was nudged by stays, as what it crept by.
+struct Hand {
+    moment: Mutex<Timestamp>,
+    since: std::time::Instant,
+    nudged: Mutex<SignedDuration>,
+}
+
+impl Hand {
+    fn at(moment: Timestamp) -> Self {
+        let nudged = Mutex::new(SignedDuration::ZERO);
+        Self { moment: Mutex::new(moment), since: std::time::Instant::now(), nudged }
+    }
+
+    fn move_to(&self, moment: Timestamp) {
+        *self.moment.lock().unwrap() = moment;
+    }
+
+    /// For jobs that are kept apart by some hundred milliseconds.
+    fn nudge(&self) {
+        *self.nudged.lock().unwrap() += SignedDuration::from_millis(20);
+    }
+}
 
 impl Clock for Hand {
     fn now(&self) -> Timestamp {
-        let crept = SignedDuration::try_from(self.1.elapsed() / 1000).unwrap();
-        *self.0.lock().unwrap() + crept
+        let crept = SignedDuration::try_from(self.since.elapsed() / 1000).unwrap();
+        *self.moment.lock().unwrap() + crept + *self.nudged.lock().unwrap()
     }
 }
 
@@ -328,10 +348,13 @@ fn install(folder: &std::path::Path, rules: &str, feishu: &str) -> Settings {
     Settings::load(Some(&at("larkhorn.yaml")), std::iter::empty()).unwrap()
 }
 
+/// After so many looks at an outbox that is not worked off the clock is nudged.
+const NUDGE_AFTER: u32 = 20;
+
 /// Has the story happen to a server that is started as `serve` starts it, asked
 /// over HTTP only; the clock is moved through `stops`.
 async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
-    let clock = Arc::new(Hand(Mutex::new(start()), std::time::Instant::now()));
+    let clock = Arc::new(Hand::at(start()));
     let sandbox = everybody(clock.clone());
     let listen = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -354,7 +377,7 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
     };
     // Until nothing is due any more and everything is delivered, twice in a row.
     let quiet = || async {
-        let mut calm = 0;
+        let (mut calm, mut waits) = (0, 0);
         while calm < 2 {
             let metrics = http.get(url("/metrics")).send().await.unwrap().text().await.unwrap();
             let idle = |name: &str| {
@@ -367,6 +390,10 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
                 incident["next_at"].as_str().is_some_and(|at| at.parse::<Timestamp>().unwrap() <= clock.now())
             });
             calm = if idle("inbox") && idle("outbox") && !due { calm + 1 } else { 0 };
+            waits = if idle("inbox") && !idle("outbox") && !due { waits + 1 } else { 0 };
+            if waits > 0 && waits % NUDGE_AFTER == 0 {
+                clock.nudge();
+            }
             tokio::time::sleep(std::time::Duration::from_millis(15)).await;
         }
     };
@@ -376,7 +403,7 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
     let stops: BTreeSet<Timestamp> =
         stops.iter().copied().chain(cues.iter().map(|(at, _)| start() + *at)).collect();
     for stop in stops {
-        *clock.0.lock().unwrap() = stop;
+        clock.move_to(stop);
         quiet().await;
         for (_, who) in cues.iter().filter(|(at, _)| start() + *at == stop) {
             match who {
