@@ -348,6 +348,12 @@ fn install(folder: &std::path::Path, rules: &str, feishu: &str) -> Settings {
     Settings::load(Some(&at("larkhorn.yaml")), std::iter::empty()).unwrap()
 }
 
+/// Whether nothing waits in the inbox, or the outbox.
+fn is_idle(metrics: &str, name: &str) -> bool {
+    let start = format!("larkhorn_{name}_oldest_seconds ");
+    metrics.lines().any(|line| line.strip_prefix(&start).is_some_and(|age| age.parse() == Ok(0.0)))
+}
+
 /// After so many looks at an outbox that is not worked off the clock is nudged.
 const NUDGE_AFTER: u32 = 20;
 
@@ -380,12 +386,7 @@ async fn serve(story: &Story, stops: &BTreeSet<Timestamp>) -> Vec<Line> {
         let (mut calm, mut waits) = (0, 0);
         while calm < 2 {
             let metrics = http.get(url("/metrics")).send().await.unwrap().text().await.unwrap();
-            let idle = |name: &str| {
-                let start = format!("larkhorn_{name}_oldest_seconds ");
-                metrics
-                    .lines()
-                    .any(|line| line.strip_prefix(&start).is_some_and(|age| age.parse() == Ok(0.0)))
-            };
+            let idle = |name: &str| is_idle(&metrics, name);
             let due = incidents().await.as_array().unwrap().iter().any(|incident| {
                 incident["next_at"].as_str().is_some_and(|at| at.parse::<Timestamp>().unwrap() <= clock.now())
             });
